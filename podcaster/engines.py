@@ -1,0 +1,52 @@
+"""The engines by name: where each lives and what must be installed for it.
+
+Strings only: nothing here is imported until `open_engine` is called, so that the command line
+stays instant and a missing extra is one sentence.
+"""
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from podcaster.errors import ConfigError, EngineMissing
+
+
+@dataclass(frozen=True)
+class EngineEntry:
+    """Where an engine is: `module:Class`, and the extra (None: the base install has it)."""
+
+    target: str
+    extra: str | None
+
+
+ENGINES: dict[str, dict[str, EngineEntry]] = {
+    "write": {"llama_cpp": EngineEntry("podcaster.write.llama_cpp:LlamaCppWriter", None)},
+    "speak": {"espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None)},
+}
+
+
+def open_engine(stage: str, name: str, **settings: Any) -> Any:
+    """Import an engine's module and open it with `settings`; the caller closes it.
+
+    Raises ConfigError for a name that is not registered, EngineMissing where its library is not
+    installed, and whatever the engine raises when it opens.
+    """
+    entries = ENGINES[stage]
+    if name not in entries:
+        close = difflib.get_close_matches(name, entries, n=1)
+        raise ConfigError(
+            f"There is no engine {name!r} for {stage}; there is {', '.join(sorted(entries))}.",
+            next_step=f"Did you mean {close[0]!r}?" if close else None,
+        )
+    entry = entries[name]
+    module_name, _, class_name = entry.target.partition(":")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        package = f"podcaster[{entry.extra}]" if entry.extra else "podcaster"
+        raise EngineMissing(
+            f"The {stage} engine {name!r} cannot be loaded: {error}.",
+            next_step=f"Install it with `pip install '{package}'`.",
+        ) from error
+    return getattr(module, class_name)(**settings)

@@ -1,0 +1,1 @@
+"""Stage `mix`: clips become an episode: turn-taking, music, loudness, MP3."""

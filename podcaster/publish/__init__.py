@@ -1,0 +1,1 @@
+"""Stage `publish`: an episode becomes something podcast apps can play: tags, notes, feed."""

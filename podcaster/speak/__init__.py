@@ -1,0 +1,1 @@
+"""Stage `speak`: a script becomes clips, one a turn."""

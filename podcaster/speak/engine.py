@@ -1,0 +1,42 @@
+"""What a speech engine is: text and a voice in, samples out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from podcaster.model import Voice
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Speech:
+    """Spoken text: float32 mono `(n_samples,)` in [-1, 1].
+
+    `sentence_ends_s` are the times at which each of the sentences handed in ends.
+    """
+
+    samples: Samples
+    sample_rate_hz: int
+    sentence_ends_s: tuple[float, ...]
+
+
+class Voicer(Protocol):
+    """A speech engine, opened. It is used from one thread of one process."""
+
+    @property
+    def id(self) -> str:
+        """Name and version; part of every clip's fingerprint."""
+
+    def say(self, sentences: Sequence[str], voice: Voice, *, language: str, seed: int) -> Speech:
+        """Speak normalised sentences in one go.
+
+        Raises EngineError where the library fails, VoiceError where the voice cannot be used.
+        The same arguments give the same samples.
+        """
+
+    def close(self) -> None:
+        """Free what the engine holds; it is not used afterwards."""

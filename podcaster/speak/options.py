@@ -1,0 +1,19 @@
+"""Options of the stage `speak`: the table `[speak]` of the configuration."""
+
+from typing import Annotated
+
+import msgspec
+
+from podcaster.model import Noun
+
+
+class SpeakOptions(Noun, frozen=True):
+    """Which voices speak. `workers` does not affect the sound."""
+
+    voices: Annotated[
+        dict[str, str],
+        msgspec.Meta(description="a voice by role (host, guest, other) or by speaker's name"),
+    ] = {}
+    workers: Annotated[
+        int, msgspec.Meta(ge=0, le=256, description="processes; 0: one per core")
+    ] = 0

@@ -1,0 +1,1 @@
+"""Stage `write`: guest, topic and notes become a script."""

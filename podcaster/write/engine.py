@@ -1,0 +1,85 @@
+"""What a writing engine is: a language model that goes on with a growing prompt."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from podcaster.dialogue import DialogueTemplate
+
+
+@dataclass(frozen=True)
+class WriterModel:
+    """What is known of an opened model.
+
+    `kind` says how it wants to be talked to: `dialogue` models go on with a conversation in
+    `template`; `instruct` models answer requests through their own chat template.
+    """
+
+    name: str
+    sha256: str
+    kind: Literal["dialogue", "instruct"]
+    context_tokens: int
+    template: DialogueTemplate | None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to sample. `stop_texts` end a candidate and are not part of it."""
+
+    temperature: float
+    min_p: float
+    max_tokens: int
+    seed: int
+    stop_texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One possible continuation. `finished`: the model ended it, rather than `max_tokens`."""
+
+    text: str
+    finished: bool
+    tokens: int
+    mean_logprob: float
+
+
+# (text so far, number of tokens) -> False to end this candidate early (it loops, it drifts)
+KeepGoing = Callable[[str, int], bool]
+
+
+class Writer(Protocol):
+    """A language model, opened, with a prompt that only grows, so that its cache is reused."""
+
+    @property
+    def id(self) -> str:
+        """Engine, version and model hash; part of the script's fingerprint."""
+
+    @property
+    def model(self) -> WriterModel:
+        """What is known of the model."""
+
+    def count_tokens(self, text: str) -> int:
+        """How many tokens `text` takes."""
+
+    def start(self, prompt: str) -> None:
+        """Forget everything and evaluate `prompt`."""
+
+    def append(self, text: str) -> None:
+        """Grow the prompt. Raises EngineError where the context would overflow."""
+
+    def room(self) -> int:
+        """Tokens that still fit into the context."""
+
+    def sample(self, opening: str, count: int, sampling: Sampling) -> Sequence[Candidate]:
+        """Go on `count` times from prompt + `opening`; the prompt itself stays as it was."""
+
+    def complete_json(
+        self, system: str, request: str, schema: dict[str, object], sampling: Sampling
+    ) -> str:
+        """Answer one request with JSON that a grammar made from `schema` constrains.
+
+        For `instruct` models, through their chat template. It forgets the prompt.
+        """
+
+    def close(self) -> None:
+        """Free the model; it is not used afterwards."""
