@@ -2,10 +2,12 @@
 
 One window of text is
 
-    <|episode|><|names|>Jane Host; Bob Guest<|topic|>rockets, mars, fuel<|host|> Hello. …<|end|><|guest|> …<|end|>
+    <|episode|><|names|>Jane Host; Bob Guest<|topic|>rockets, mars, fuel
+    <|host|> Hello. …<|end|><|guest|> …<|end|>
 
-where each `<|…|>` is a single token of the model's vocabulary. The template travels inside the
-model's own GGUF metadata (`METADATA_KEY`), so training and generation cannot drift apart.
+without the line breaks, where each `<|…|>` is a single token of the model's vocabulary. The
+template travels inside the model's own GGUF metadata (`METADATA_KEY`), so that training and
+generation cannot drift apart.
 """
 
 from collections.abc import Mapping, Sequence

@@ -80,11 +80,12 @@ def foreign(kind: type[PodcasterError], doing: str, *caught: type[Exception]) ->
 
     Our own errors pass unchanged. With no `caught`, every `Exception` is turned.
     """
+    kinds: tuple[type[Exception], ...] = caught or (Exception,)
     try:
         yield
     except PodcasterError:
         raise
-    except caught or (Exception,) as error:
+    except kinds as error:
         text = str(error).strip() or type(error).__name__
         first_line = text.splitlines()[0]
         raise kind(f"{doing} failed: {first_line}.") from error

@@ -175,7 +175,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            temporary.replace(path)
             _sync_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+"""What is in a workspace: its runs, why a run would be redone, its configuration."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from podcaster.config import list_settings, load_configuration, settings_by_key
+from podcaster.errors import RunError
+from podcaster.pipeline import STAGE_NAMES, EpisodeContext, explain_run
+from podcaster.progress import Silence
+from podcaster.run import RECORD_NAME, Run, list_runs, open_run, read_record
+from podcaster.units import format_duration
+
+
+def list_run_rows(home: Path) -> list[dict[str, str]]:
+    """One row a run, oldest first: its name, the last stage done, its length, its title."""
+    rows = []
+    for name in list_runs(home):
+        run = open_run(home, name)
+        done = [s for s in STAGE_NAMES if read_record(run.path / s / RECORD_NAME)]
+        title, duration_s = _read_title(run)
+        length = format_duration(duration_s) if duration_s else ""
+        rows.append(
+            {"run": name, "done": done[-1] if done else "-", "length": length, "title": title}
+        )
+    return rows
+
+
+def show_run(home: Path, reference: str) -> dict[str, Any]:
+    """Everything that a run's records say."""
+    run = open_run(home, reference)
+    stages = {}
+    for stage in STAGE_NAMES:
+        record = read_record(run.path / stage / RECORD_NAME)
+        if record:
+            stages[stage] = {
+                "seconds": record.seconds,
+                "engine": record.engine,
+                "counts": record.counts,
+                "files": [str(run.path / stage / name) for name in record.outputs],
+            }
+    title, duration_s = _read_title(run)
+    return {
+        "run": run.name,
+        "folder": str(run.path),
+        "created_at": run.info.created_at,
+        "seed": run.info.seed,
+        "version": run.info.version,
+        "title": title,
+        "duration_s": duration_s,
+        "stages": stages,
+    }
+
+
+def format_shown(shown: dict[str, Any]) -> str:
+    """Spell `show_run`'s result for people."""
+    lines = [
+        f"{shown['run']}  {shown['title']}".rstrip(),
+        f"made {shown['created_at']} by podcaster {shown['version']}, seed {shown['seed']}",
+        f"in {shown['folder']}",
+    ]
+    for stage, entry in shown["stages"].items():
+        lines.append(f"\n{stage}: {entry['seconds']} s, {entry['engine']}")
+        lines += [f"  {key}: {value}" for key, value in entry["counts"].items()]
+        files = entry["files"]
+        lines += [f"  {file}" for file in files[:6]]
+        if len(files) > 6:
+            lines.append(f"  … and {len(files) - 6} more files")
+    return "\n".join(lines)
+
+
+def explain(home: Path, reference: str) -> list[dict[str, Any]]:
+    """Say stage by stage whether `resume` would redo it, and why."""
+    from podcaster.episode import read_settings
+
+    run = open_run(home, reference)
+    context = EpisodeContext(home, run, read_settings(run), Silence())
+    return [
+        {"stage": row.stage, "redo": row.redo, "reason": row.reason} for row in explain_run(context)
+    ]
+
+
+def clean_run(home: Path, reference: str, *, everything: bool) -> tuple[str, int]:
+    """Remove a run's clips, or all of it; returns its name and the bytes that became free.
+
+    Raises RunLocked while another process works on it.
+    """
+    run = open_run(home, reference)
+    with run.lock():
+        folder = run.path if everything else run.path / "speak"
+        freed_bytes = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        try:
+            if folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise RunError(f"Cannot remove {folder}: {error.strerror}.") from error
+    return run.name, freed_bytes
+
+
+def list_configuration(home: Path) -> tuple[dict[str, Any], str]:
+    """Every setting of the workspace with value, origin and meaning: for scripts, for people."""
+    configuration = load_configuration(home, {}, os.environ)
+    values = settings_by_key(configuration.settings)
+    rows = [
+        {
+            "key": setting.key,
+            "value": msgspec.to_builtins(values[setting.key]),
+            "origin": configuration.origins[setting.key],
+            "variable": setting.variable,
+            "meaning": setting.description,
+        }
+        for setting in list_settings()
+    ]
+    lines = []
+    for row in rows:
+        value = msgspec.json.encode(row["value"]).decode()
+        lines.append(f"{row['key']} = {value}  ({row['origin']})\n    {row['meaning']}")
+    return {"settings": rows}, "\n".join(lines)
+
+
+def _read_title(run: Run) -> tuple[str, float]:
+    import json
+
+    try:
+        script = json.loads((run.path / "write" / "script.json").read_bytes())
+        title = str(script["title"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", 0.0
+    try:
+        timeline = json.loads((run.path / "mix" / "timeline.json").read_bytes())
+        return title, float(timeline["duration_s"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return title, 0.0

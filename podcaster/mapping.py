@@ -1,0 +1,109 @@
+"""Do the same work on many items over the cores of this machine, an engine open in each process.
+
+`cluster.py` will offer a function of the same signature over Ray; stages know neither.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Any, Generic, TypeVar
+
+from podcaster.engines import open_engine
+from podcaster.errors import EngineError, PodcasterError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# a process takes about as long to start as this many clips take to speak
+ITEMS_WORTH_A_PROCESS = 24
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """How to open an engine, in any process: names and plain values, nothing pickled."""
+
+    stage: str
+    name: str
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Item, Result]):
+    """What became of an item: a result, or the error that kept it from having one."""
+
+    item: Item
+    result: Result | None
+    error: PodcasterError | None
+
+
+def map_locally(
+    items: Sequence[Item],
+    work: Callable[[Any, Item], Result],
+    spec: EngineSpec,
+    workers: int = 0,
+) -> Iterator[Outcome[Item, Result]]:
+    """Yield an outcome per item as they finish, in any order.
+
+    `work(engine, item)` must be a function of a module, for it runs in other processes; with one
+    worker, or few items, it runs in this one. An item that fails does not stop the others.
+    Closing the iterator stops what has not begun. Raises EngineError if a worker is killed.
+    """
+    if not items:
+        return
+    count = min(workers or os.cpu_count() or 1, -(-len(items) // ITEMS_WORTH_A_PROCESS))
+    if count <= 1:
+        with closing(open_engine(spec.stage, spec.name, **spec.settings)) as engine:
+            for item in items:
+                yield _attempt(engine, work, item)
+        return
+    pool = ProcessPoolExecutor(
+        count, mp_context=get_context("spawn"), initializer=_prepare_worker, initargs=(spec,)
+    )
+    try:
+        futures = [pool.submit(_work_in_worker, work, item) for item in items]
+        for future in as_completed(futures):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise EngineError(
+            f"A worker of the {spec.stage} engine {spec.name!r} died, perhaps for lack of memory.",
+            next_step=f"Run it again with fewer workers ([{spec.stage}] workers = 1): "
+            "what was finished is kept.",
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _attempt(engine: Any, work: Callable[[Any, Item], Result], item: Item) -> Outcome[Item, Result]:
+    try:
+        return Outcome(item, work(engine, item), None)
+    except PodcasterError as error:
+        return Outcome(item, None, error)
+
+
+class _Worker:
+    """What a worker process keeps between items."""
+
+    spec: EngineSpec
+    engine: Any = None
+
+
+def _prepare_worker(spec: EngineSpec) -> None:
+    # Ctrl-C reaches the whole process group; the driver decides what happens then
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _Worker.spec = spec
+
+
+def _work_in_worker(work: Callable[[Any, Item], Result], item: Item) -> Outcome[Item, Result]:
+    # opened with the first item and not in the initializer, whose errors a pool does not tell
+    if _Worker.engine is None:
+        spec = _Worker.spec
+        try:
+            _Worker.engine = open_engine(spec.stage, spec.name, **spec.settings)
+        except PodcasterError as error:
+            return Outcome(item, None, error)
+    return _attempt(_Worker.engine, work, item)
