@@ -1,1 +1,174 @@
 """The stages of an episode as the pipeline sees them, and the whole of one from start to finish."""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from podcaster import __version__
+from podcaster.config import (
+    Configuration,
+    Settings,
+    compose_settings,
+    format_configuration,
+    load_configuration,
+    parse_configuration,
+    settings_by_key,
+)
+from podcaster.errors import ConfigError
+from podcaster.model import parse
+from podcaster.pipeline import EpisodeContext, StageReport, run_stages
+from podcaster.progress import Progress
+from podcaster.run import Run, create_run, open_run, read_bytes, write_atomic
+from podcaster.units import count_words, format_duration
+
+CONFIG_NAME = "config.toml"
+
+
+def start_episode(home: Path, flags: Mapping[str, Any]) -> tuple[Run, Settings]:
+    """Check everything that can be checked, then make a run for a new episode.
+
+    `flags` are settings by key, as `config.load_configuration` takes them. Raises ConfigError,
+    InputError and EngineMissing before anything is made.
+    """
+    configuration = load_configuration(home, flags, os.environ)
+    configuration = _complete(configuration)
+    settings = configuration.settings
+    _check_request(home, settings)
+    title = settings.write.guest or Path(settings.write.script).stem
+    run = create_run(home, title, kind="episode", seed=settings.seed, version=__version__)
+    write_atomic(run.path / CONFIG_NAME, format_configuration(configuration).encode())
+    return run, settings
+
+
+def reopen_episode(
+    home: Path, reference: str, *, voices: Mapping[str, str]
+) -> tuple[Run, Settings]:
+    """Open a run again; `voices` (role or name → voice) are added to its configuration."""
+    run = open_run(home, reference)
+    settings = read_settings(run)
+    if voices:
+        values = settings_by_key(settings)
+        values["speak.voices"] = {**settings.speak.voices, **voices}
+        settings = compose_settings(values)
+        changed = Configuration(settings=settings, origins={"speak.voices": "resume --voice"})
+        write_atomic(run.path / CONFIG_NAME, format_configuration(changed).encode())
+    return run, settings
+
+
+def read_settings(run: Run) -> Settings:
+    """The settings that a run was made with, a person's edits included. Raises ConfigError."""
+    path = run.path / CONFIG_NAME
+    try:
+        text = read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} cannot be read as UTF-8 text: {error}.") from error
+    return parse_configuration(text, str(path))
+
+
+def make_episode(
+    home: Path,
+    run: Run,
+    settings: Settings,
+    *,
+    until: str,
+    publish: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Bring a run up to date and say where everything is: the result of `episode` and `resume`.
+
+    Raises RunLocked where another process works on the run, and whatever a stage raises.
+    """
+    if publish:
+        from podcaster.publish.feed import read_feed
+
+        read_feed(home)  # fails now, and not after the work, where there is no feed
+    context = EpisodeContext(home, run, settings, progress)
+    with run.lock():
+        reports = run_stages(context, until=until)
+        published = None
+        if publish and until == "publish":
+            from podcaster.publish.episodes import add_episode
+
+            published = add_episode(home, run.path).episode.guid
+    return _describe(run, reports, published)
+
+
+def format_result(result: Mapping[str, Any]) -> str:
+    """Spell an episode's result for people."""
+    lines = [f"run         {result['run']}", f"script      {result['script']}"]
+    if result["mp3"]:
+        lines += [
+            f"transcript  {result['transcript']}",
+            f"episode     {result['mp3']}",
+            f"            {format_duration(result['duration_s'])}, {result['words']:,} words",
+        ]
+    if result["published"]:
+        lines.append(f"published   {result['published']}")
+    return "\n".join(lines)
+
+
+def _complete(configuration: Configuration) -> Configuration:
+    """Draw a seed and choose the tier's model, where nobody said."""
+    values = settings_by_key(configuration.settings)
+    origins = dict(configuration.origins)
+    if origins["seed"] == "default":
+        values["seed"] = secrets.randbelow(2**31)
+        origins["seed"] = "drawn"
+    quality = configuration.settings.quality
+    if origins["write.model"] == "default" and quality != "draft":
+        values["write.model"] = quality
+        origins["write.model"] = f"quality {quality}"
+    return Configuration(settings=compose_settings(values), origins=origins)
+
+
+def _check_request(home: Path, settings: Settings) -> None:
+    from podcaster.setup.cache import find_model
+    from podcaster.speak.voices import find_voices
+
+    write = settings.write
+    if not write.guest.strip() and not write.script:
+        raise ConfigError(
+            "An episode needs a guest, and --guest is empty or missing.",
+            next_step='Type for example: podcaster episode --guest "Ada Lovelace".',
+        )
+    if not write.script:
+        find_model(write.model)
+    voices = find_voices(home)
+    unknown = [name for name in settings.speak.voices.values() if name not in voices]
+    if unknown:
+        from podcaster.speak.voices import raise_unknown_voice
+
+        raise_unknown_voice(unknown[0], voices)
+
+
+def _describe(
+    run: Run, reports: Mapping[str, StageReport], published: str | None
+) -> dict[str, Any]:
+    from podcaster.model import Script, Timeline
+    from podcaster.stages import read_spoken_script
+
+    script: Script = read_spoken_script(run)
+    duration_s = 0.0
+    if "mix" in reports:
+        path = run.path / "mix" / "timeline.json"
+        duration_s = parse(read_bytes(path), Timeline, where=str(path)).duration_s
+    finished = "publish" in reports
+    publish_folder = run.path / "publish"
+    mp3 = publish_folder / "episode.mp3" if finished else run.path / "mix" / "episode.mp3"
+    return {
+        "run": run.name,
+        "folder": str(run.path),
+        "script": str(run.path / "write" / "script.md"),
+        "mp3": str(mp3) if "mix" in reports else None,
+        "transcript": str(publish_folder / "episode.vtt") if finished else None,
+        "chapters": str(publish_folder / "chapters.json") if finished else None,
+        "duration_s": duration_s,
+        "words": sum(count_words(turn.text) for turn in script.turns()),
+        "seed": script.seed,
+        "stages": {name: msgspec.to_builtins(report) for name, report in reports.items()},
+        "published": published,
+    }

@@ -5,6 +5,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -39,6 +40,7 @@ class Outcome(Generic[Item, Result]):
     item: Item
     result: Result | None
     error: PodcasterError | None
+    seconds: float
 
 
 def map_locally(
@@ -79,10 +81,12 @@ def map_locally(
 
 
 def _attempt(engine: Any, work: Callable[[Any, Item], Result], item: Item) -> Outcome[Item, Result]:
+    started = time.monotonic()
     try:
-        return Outcome(item, work(engine, item), None)
+        result, failure = work(engine, item), None
     except PodcasterError as error:
-        return Outcome(item, None, error)
+        result, failure = None, error
+    return Outcome(item, result, failure, round(time.monotonic() - started, 4))
 
 
 class _Worker:
@@ -105,5 +109,5 @@ def _work_in_worker(work: Callable[[Any, Item], Result], item: Item) -> Outcome[
         try:
             _Worker.engine = open_engine(spec.stage, spec.name, **spec.settings)
         except PodcasterError as error:
-            return Outcome(item, None, error)
+            return Outcome(item, None, error, 0.0)
     return _attempt(_Worker.engine, work, item)

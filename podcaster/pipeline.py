@@ -97,7 +97,7 @@ class Explanation:
 
 def episode_stages() -> tuple[Stage, ...]:
     """The stages of an episode, in order."""
-    from podcaster.episode import MixStage, PublishStage, SpeakStage, WriteStage
+    from podcaster.stages import MixStage, PublishStage, SpeakStage, WriteStage
 
     return (WriteStage(), SpeakStage(), MixStage(), PublishStage())
 
