@@ -4,25 +4,66 @@ Samples are float32 in [-1, 1], mono `(n_samples,)` or stereo `(n_samples, 2)`.
 """
 
 import wave
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from podcaster.errors import InputError
+from podcaster.model import Loudness
+from podcaster.units import SAMPLE_RATE_HZ, gain_to_db
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+# PyAV is imported inside functions: speech workers import this module only to write WAV files,
+# and should not carry 40 MB of codecs each.
 
 Samples = NDArray[np.float32]
+
+LONGEST_S = 24 * 3600.0  # a small file can hold days of silence
+SILENCE_LUFS = -70.0  # the absolute gate of BS.1770: nothing below it has a loudness
+SILENCE_DBTP = -120.0
+
+MP3_FRAME_SAMPLES = 1152
+_SEGMENT_FRAMES = 768  # 20 s at 44.1 kHz
+_BEFORE_FRAMES = 8  # lets the encoder's masking model settle; dropped
+_AFTER_FRAMES = 3  # the encoder looks ahead less than this
+_LAME_DELAY_SAMPLES = 1105  # of libmp3lame through libavcodec: 576 + 529 of the decoder
+
+# LAME attenuates what it encodes at these bitrates; undone, so that levels survive
+_LAME_GAIN = {64: 0.95, 96: 0.95, 128: 0.95, 160: 0.95, 192: 0.97}
+
+# No playlists, no concat scripts, no image sequences: a file must not be able to name another.
+_FORMATS = "mp3,wav,w64,flac,ogg,mov,mp4,m4a,matroska,webm,aac,aiff,caf,asf,amr,au,mpegts,ac3"
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a file says of its (first) audio stream; `duration_s` is 0 where it says nothing."""
+
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+    codec: str
 
 
 def write_wav(path: Path, samples: Samples, sample_rate_hz: int) -> None:
     """Write 16-bit PCM; samples beyond ±1 are clipped. Raises OSError."""
     channels = 1 if samples.ndim == 1 else samples.shape[1]
-    pcm = np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2")
     with wave.open(str(path), "wb") as file:
         file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(sample_rate_hz)
-        file.writeframes(pcm.tobytes())
+        file.writeframes(to_pcm16(samples))
 
 
 def read_wav(path: Path) -> tuple[Samples, int]:
@@ -42,3 +83,326 @@ def read_wav(path: Path) -> tuple[Samples, int]:
         raise InputError(f"{path} is not a WAV file that can be read: {error}.") from error
     samples = pcm.astype(np.float32) / 32767.0
     return (samples if channels == 1 else samples.reshape(-1, channels)), rate_hz
+
+
+def to_pcm16(samples: Samples) -> bytes:
+    """Round to interleaved little-endian 16-bit PCM; samples beyond ±1 are clipped."""
+    return np.round(np.clip(samples, -1.0, 1.0) * 32767.0).astype("<i2").tobytes()
+
+
+def probe(path: Path) -> AudioInfo:
+    """Read a file's headers. Raises InputError where it holds no audio that can be read."""
+    with _opened(path) as container:
+        return _describe(container)
+
+
+def decode(
+    path: Path, sample_rate_hz: int, channels: int, *, longest_s: float = LONGEST_S
+) -> Iterator[Samples]:
+    """Decode a file's first audio stream, resampled, in blocks of about a second.
+
+    Blocks are `(n_samples,)` for one channel, `(n_samples, 2)` for two; one channel in the file
+    is duplicated, not attenuated. A few broken packets are skipped, as players do.
+    Raises InputError where the file is no audio, is cut off before its stated end, is mostly
+    broken, or is longer than `longest_s`.
+    """
+    import av
+
+    if channels not in (1, 2):
+        raise ValueError(f"channels must be 1 or 2, got {channels}")
+    count = 0
+    with _opened(path) as container:
+        info = _describe(container)
+        duplicate = info.channels == 1 and channels == 2
+        layout = "stereo" if channels == 2 and not duplicate else "mono"
+        resampler = av.AudioResampler(format="flt", layout=layout, rate=sample_rate_hz)
+        width = 2 if layout == "stereo" else 1
+        for block in _gather(_resampled(path, container, resampler), width, sample_rate_hz):
+            count += len(block)
+            if count > longest_s * sample_rate_hz:
+                raise InputError(f"{path} is longer than {longest_s / 3600:g} hours.")
+            mono = block[:, 0] if width == 1 else block
+            yield np.repeat(block, 2, axis=1) if duplicate else mono
+        decoded_s, stated_s = count / sample_rate_hz, _stated_duration_s(path, container, info)
+        if decoded_s < stated_s * 0.98 - 0.1:
+            raise InputError(
+                f"{path} is cut off: it holds {decoded_s:.1f} s of the {stated_s:.1f} s that its "
+                "header states.",
+                next_step="Copy or download it again.",
+            )
+    if count == 0:
+        raise InputError(f"{path} holds an audio stream, but not one sample of it can be decoded.")
+
+
+class LoudnessMeter:
+    """Measures loudness (EBU R 128) of samples handed in block by block, by FFmpeg's `ebur128`.
+
+    `true_peak=False` saves two thirds of the time; the peak is then `SILENCE_DBTP`.
+    """
+
+    def __init__(self, sample_rate_hz: int, channels: int, *, true_peak: bool) -> None:
+        import av
+
+        layout = "mono" if channels == 1 else "stereo"
+        self._rate_hz, self._channels, self._layout = sample_rate_hz, channels, layout
+        self._hop = sample_rate_hz // 10
+        # the graph must outlive its filters: they point into it
+        self._graph = graph = av.filter.Graph()
+        self._source = graph.add_abuffer(
+            format="flt",
+            sample_rate=sample_rate_hz,
+            layout=layout,
+            time_base=Fraction(1, sample_rate_hz),
+        )
+        options = "metadata=1:framelog=quiet" + (":peak=true" if true_peak else "")
+        meter = graph.add("ebur128", options)
+        self._sink = graph.add("abuffersink")
+        self._source.link_to(meter)
+        meter.link_to(self._sink)
+        graph.configure()
+        self._count = 0
+        self._last: dict[str, str] = {}
+
+    def add(self, samples: Samples) -> None:
+        """Measure `(n_samples,)` or `(n_samples, channels)` more."""
+        import av
+
+        if not len(samples):
+            return
+        packed = np.ascontiguousarray(samples, dtype=np.float32).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=self._layout)
+        frame.sample_rate = self._rate_hz
+        frame.pts = self._count
+        self._count += frame.samples
+        self._source.push(frame)
+        self._drain()
+
+    def result(self) -> Loudness:
+        """What was measured; the meter is used up."""
+        # the filter speaks only at the end of each tenth of a second
+        rest = -self._count % self._hop
+        self.add(np.zeros((rest, self._channels), dtype=np.float32))
+        self._source.push(None)
+        self._drain()
+        peak = gain_to_db(self._read("true_peak", 0.0))
+        return Loudness(
+            integrated_lufs=max(SILENCE_LUFS, self._read("I", SILENCE_LUFS)),
+            range_lu=max(0.0, self._read("LRA", 0.0)),
+            true_peak_dbtp=round(max(SILENCE_DBTP, peak), 3),
+        )
+
+    def _read(self, key: str, default: float) -> float:
+        value = float(self._last.get(f"lavfi.r128.{key}", default))
+        return value if np.isfinite(value) else default
+
+    def _drain(self) -> None:
+        import av
+
+        while True:
+            try:
+                self._last = self._sink.pull().metadata
+            except (av.BlockingIOError, av.EOFError):
+                return
+
+
+def measure_loudness(path: Path) -> Loudness:
+    """Decode a whole file and measure it: integrated loudness, range, true peak.
+
+    It streams. Raises InputError as `decode` does. (EBU R 128; EBU Tech 3342; ITU-R BS.1770-4.)
+    """
+    info = probe(path)
+    channels = min(info.channels, 2)
+    meter = LoudnessMeter(info.sample_rate_hz, channels, true_peak=True)
+    for block in decode(path, info.sample_rate_hz, channels):
+        meter.add(block)
+    return meter.result()
+
+
+class Mp3Writer:
+    """Writes an MP3: constant bitrate, an Info header with encoder delay and padding, no tags.
+
+    Segments of 20 s are encoded side by side, each with a little audio before and after it that is
+    thrown away again. That is allowed because the bit reservoir is off: every frame then stands
+    alone (players seek better, too). The bytes do not depend on `workers`.
+    Leaving the `with` block by an exception leaves an unfinished file for the caller to remove.
+    """
+
+    def __init__(
+        self, path: Path, *, channels: int, bitrate_kbps: int, workers: int = 2, effort: int = 7
+    ) -> None:
+        import av
+
+        self._settings = (channels, bitrate_kbps, effort)
+        # no tags: they come when it is published
+        options = {"id3v2_version": "0", "write_id3v1": "0", "write_xing": "1"}
+        self._container = av.open(str(path), "w", format="mp3", options=options)
+        self._stream = self._container.add_stream("libmp3lame", rate=SAMPLE_RATE_HZ)
+        _configure_lame(self._stream.codec_context, *self._settings)
+        self._container.start_encoding()
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="mp3")
+        self._queue: deque[Future[list[Any]]] = deque()
+        self._longest_queue = workers + 1
+        self._held = np.zeros((0, channels), dtype=np.float32)
+        self._skip_frames = 0
+        self._frames = 0
+
+    def write(self, samples: Samples) -> None:
+        """Append `(n_samples,)` or `(n_samples, channels)`; returns while encoding goes on."""
+        block = samples.reshape(len(samples), self._held.shape[1])
+        self._held = np.concatenate((self._held, block))
+        while True:
+            end = (self._skip_frames + _SEGMENT_FRAMES) * MP3_FRAME_SAMPLES
+            needed = end + _AFTER_FRAMES * MP3_FRAME_SAMPLES
+            if len(self._held) < needed:
+                return
+            self._submit(self._held[:needed], _SEGMENT_FRAMES)
+            self._held = self._held[end - _BEFORE_FRAMES * MP3_FRAME_SAMPLES :]
+            self._skip_frames = _BEFORE_FRAMES
+
+    def close(self) -> None:
+        """Encode what is left and write the header. Raises ValueError if nothing was written."""
+        try:
+            if not len(self._held):
+                raise ValueError("an MP3 needs at least one sample")
+            self._submit(self._held, None)
+            while self._queue:
+                self._mux_next()
+        finally:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._container.close()
+
+    def __enter__(self) -> "Mp3Writer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._container.close()
+
+    def _submit(self, samples: Samples, take_frames: int | None) -> None:
+        while len(self._queue) >= self._longest_queue:
+            self._mux_next()
+        job = (samples, self._skip_frames, take_frames, *self._settings)
+        self._queue.append(self._pool.submit(_encode_segment, *job))
+
+    def _mux_next(self) -> None:
+        for packet in self._queue.popleft().result():
+            packet.stream = self._stream
+            packet.pts = packet.dts = self._frames * MP3_FRAME_SAMPLES - _LAME_DELAY_SAMPLES
+            self._container.mux(packet)
+            self._frames += 1
+
+
+def _encode_segment(
+    samples: Samples, skip: int, take: int | None, channels: int, bitrate_kbps: int, effort: int
+) -> list[Any]:
+    import av
+
+    encoder: Any = av.CodecContext.create("libmp3lame", "w")
+    _configure_lame(encoder, channels, bitrate_kbps, effort)
+    planar = np.ascontiguousarray(samples.T) / np.float32(_LAME_GAIN.get(bitrate_kbps, 1.0))
+    frame = av.AudioFrame.from_ndarray(planar, format="fltp", layout=encoder.layout)
+    frame.sample_rate = SAMPLE_RATE_HZ
+    frame.pts = 0
+    packets = list(encoder.encode(frame))
+    if take is None:
+        return (packets + list(encoder.encode(None)))[skip:]
+    return packets[skip : skip + take]
+
+
+def _configure_lame(encoder: Any, channels: int, bitrate_kbps: int, effort: int) -> None:
+    encoder.sample_rate = SAMPLE_RATE_HZ
+    encoder.layout = "mono" if channels == 1 else "stereo"
+    encoder.format = "fltp"
+    encoder.bit_rate = bitrate_kbps * 1000
+    encoder.options = {"compression_level": str(effort), "reservoir": "0"}
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[InputContainer]":
+    import av
+
+    try:
+        if path.is_file() and path.stat().st_size == 0:
+            raise InputError(f"{path} is empty, expected audio.")
+        # "file:" keeps a name such as `concat:a|b` from being taken for a protocol
+        options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+        with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
+            if not container.streams.audio:
+                raise InputError(f"{path} has no audio stream.")
+            yield container
+    except (av.FFmpegError, OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(f"{path} cannot be read as audio: {reason}.") from error
+
+
+def _describe(container: "InputContainer") -> AudioInfo:
+    stream = container.streams.audio[0]
+    if stream.duration is not None and stream.time_base is not None:
+        duration_s = float(stream.duration * stream.time_base)
+    else:
+        duration_s = (container.duration or 0) / 1e6
+    rate_hz = stream.codec_context.sample_rate
+    channels = stream.codec_context.channels
+    if not rate_hz or not channels:
+        raise InputError(f"{container.name} states no sample rate or no channels.")
+    return AudioInfo(max(0.0, duration_s), rate_hz, channels, stream.codec_context.name)
+
+
+def _resampled(path: Path, container: "InputContainer", resampler: Any) -> Iterator[Any]:
+    import av
+
+    packets = broken = 0
+    for packet in container.demux(container.streams.audio[0]):
+        packets += 1
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            broken += 1
+            continue
+        for frame in frames:
+            yield from resampler.resample(frame)
+    yield from resampler.resample(None)
+    if broken > 2 + packets // 20:
+        raise InputError(
+            f"{path} is damaged: {broken} of its {packets} packets cannot be decoded.",
+            next_step="Copy or download it again.",
+        )
+
+
+def _gather(frames: Iterator[Any], width: int, block_samples: int) -> Iterator[Samples]:
+    held: list[Samples] = []
+    count = 0
+    for frame in frames:
+        held.append(frame.to_ndarray().reshape(-1, width))
+        count += len(held[-1])
+        if count >= block_samples:
+            yield np.concatenate(held)
+            held, count = [], 0
+    if count:
+        yield np.concatenate(held)
+
+
+def _stated_duration_s(path: Path, container: "InputContainer", info: AudioInfo) -> float:
+    """What the header says of the duration; 0 where it says nothing that can be relied on."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        if container.format.name == "wav":
+            # libavformat believes the file's size instead; streamed files state no size
+            stated = 8 + int.from_bytes(head[4:8], "little")
+            streamed = head[:4] != b"RIFF" or stated > 0xFFFF_FF00
+            return 0.0 if streamed else info.duration_s * stated / path.stat().st_size
+        if container.format.name != "mp3":
+            return info.duration_s if container.format.name in ("flac", "aiff") else 0.0
+        # an MP3 without an Info header has only an estimate, far off where the bitrate varies
+        tag_bytes = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9] if len(head) > 9 else 0
+        file.seek(10 + tag_bytes if head[:3] == b"ID3" else 0)
+        frame = file.read(64)
+    return info.duration_s if b"Xing" in frame or b"Info" in frame else 0.0

@@ -19,10 +19,13 @@ from podcaster.config import (
     settings_by_key,
 )
 from podcaster.errors import ConfigError
-from podcaster.model import parse
+from podcaster.model import Timeline, parse
 from podcaster.pipeline import EpisodeContext, StageReport, run_stages
 from podcaster.progress import Progress
 from podcaster.run import Run, create_run, open_run, read_bytes, write_atomic
+from podcaster.setup.cache import find_model
+from podcaster.speak.voices import choose_voice, find_voices
+from podcaster.stages import EPISODE_STAGES, gather_inputs, read_spoken_script, write_inputs
 from podcaster.units import count_words, format_duration
 
 CONFIG_NAME = "config.toml"
@@ -38,8 +41,10 @@ def start_episode(home: Path, flags: Mapping[str, Any]) -> tuple[Run, Settings]:
     configuration = _complete(configuration)
     settings = configuration.settings
     _check_request(home, settings)
+    inputs = gather_inputs(settings)
     title = settings.write.guest or Path(settings.write.script).stem
     run = create_run(home, title, kind="episode", seed=settings.seed, version=__version__)
+    write_inputs(run, inputs)
     write_atomic(run.path / CONFIG_NAME, format_configuration(configuration).encode())
     return run, settings
 
@@ -88,7 +93,7 @@ def make_episode(
         read_feed(home)  # fails now, and not after the work, where there is no feed
     context = EpisodeContext(home, run, settings, progress)
     with run.lock():
-        reports = run_stages(context, until=until)
+        reports = run_stages(context, EPISODE_STAGES, until=until)
         published = None
         if publish and until == "publish":
             from podcaster.publish.episodes import add_episode
@@ -126,9 +131,6 @@ def _complete(configuration: Configuration) -> Configuration:
 
 
 def _check_request(home: Path, settings: Settings) -> None:
-    from podcaster.setup.cache import find_model
-    from podcaster.speak.voices import find_voices
-
     write = settings.write
     if not write.guest.strip() and not write.script:
         raise ConfigError(
@@ -138,20 +140,14 @@ def _check_request(home: Path, settings: Settings) -> None:
     if not write.script:
         find_model(write.model)
     voices = find_voices(home)
-    unknown = [name for name in settings.speak.voices.values() if name not in voices]
-    if unknown:
-        from podcaster.speak.voices import raise_unknown_voice
-
-        raise_unknown_voice(unknown[0], voices)
+    for name in settings.speak.voices.values():
+        choose_voice(name, voices)
 
 
 def _describe(
     run: Run, reports: Mapping[str, StageReport], published: str | None
 ) -> dict[str, Any]:
-    from podcaster.model import Script, Timeline
-    from podcaster.stages import read_spoken_script
-
-    script: Script = read_spoken_script(run)
+    script = read_spoken_script(run)
     duration_s = 0.0
     if "mix" in reports:
         path = run.path / "mix" / "timeline.json"

@@ -8,10 +8,12 @@ from typing import Any
 import msgspec
 
 from podcaster.config import list_settings, load_configuration, settings_by_key
+from podcaster.episode import read_settings
 from podcaster.errors import RunError
 from podcaster.pipeline import STAGE_NAMES, EpisodeContext, explain_run
 from podcaster.progress import Silence
 from podcaster.run import RECORD_NAME, Run, list_runs, open_run, read_record
+from podcaster.stages import EPISODE_STAGES
 from podcaster.units import format_duration
 
 
@@ -74,12 +76,11 @@ def format_shown(shown: dict[str, Any]) -> str:
 
 def explain(home: Path, reference: str) -> list[dict[str, Any]]:
     """Say stage by stage whether `resume` would redo it, and why."""
-    from podcaster.episode import read_settings
-
     run = open_run(home, reference)
     context = EpisodeContext(home, run, read_settings(run), Silence())
     return [
-        {"stage": row.stage, "redo": row.redo, "reason": row.reason} for row in explain_run(context)
+        {"stage": row.stage, "redo": row.redo, "reason": row.reason}
+        for row in explain_run(context, EPISODE_STAGES)
     ]
 
 

@@ -5,7 +5,7 @@ are there with the recorded content. So resuming is running again.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -95,22 +95,17 @@ class Explanation:
     reason: str
 
 
-def episode_stages() -> tuple[Stage, ...]:
-    """The stages of an episode, in order."""
-    from podcaster.stages import MixStage, PublishStage, SpeakStage, WriteStage
-
-    return (WriteStage(), SpeakStage(), MixStage(), PublishStage())
-
-
 STAGE_NAMES = ("write", "speak", "mix", "publish")
 
 
-def run_stages(context: EpisodeContext, *, until: str = "publish") -> dict[str, StageReport]:
+def run_stages(
+    context: EpisodeContext, stages: Sequence[Stage], *, until: str = "publish"
+) -> dict[str, StageReport]:
     """Bring a run's stages up to date, in order, up to `until`; what is done is not done again.
 
     The caller holds the run's lock. Raises PodcasterError; what was finished before stays.
     """
-    for stage in episode_stages():
+    for stage in stages:
         started = time.monotonic()
         record_path = context.run.stage_folder(stage.name) / RECORD_NAME
         plan = stage.plan(context)
@@ -127,11 +122,11 @@ def run_stages(context: EpisodeContext, *, until: str = "publish") -> dict[str, 
     return context.reports
 
 
-def explain_run(context: EpisodeContext) -> list[Explanation]:
+def explain_run(context: EpisodeContext, stages: Sequence[Stage]) -> list[Explanation]:
     """Say for every stage whether it would be redone now, and because of which field."""
     explanations: list[Explanation] = []
     redone: str | None = None
-    for stage in episode_stages():
+    for stage in stages:
         record = read_record(context.run.path / stage.name / RECORD_NAME)
         if record is None:
             reason: str | None = "it has not been done"

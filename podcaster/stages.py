@@ -1,22 +1,24 @@
 """The stages of an episode as rows of the pipeline's table: what decides each, how it is run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from hashlib import sha256
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from podcaster.config import Settings
 from podcaster.engines import open_engine
 from podcaster.errors import EngineError, InputError
 from podcaster.mapping import EngineSpec, map_locally
 from podcaster.mix import stage as mix_stage
 from podcaster.mix.timing import expected_gap_s, plan_overhead_s
 from podcaster.model import Clip, Noun, Record, Script, Speaker, Timeline, Voice, parse, to_json
-from podcaster.pipeline import EpisodeContext, Made, Plan
+from podcaster.pipeline import EpisodeContext, Made, Plan, Stage
 from podcaster.publish import stage as publish_stage
 from podcaster.run import (
     RECORD_NAME,
@@ -32,14 +34,18 @@ from podcaster.run import (
 from podcaster.setup.cache import find_model
 from podcaster.speak import stage as speak_stage
 from podcaster.speak.casting import cast_voices
+from podcaster.speak.pace import estimate_s
 from podcaster.speak.voices import find_voices
 from podcaster.write import stage as write_stage
 from podcaster.write.gguf_file import sha256_model
 from podcaster.write.markdown import format_script, parse_script
 from podcaster.write.notes import Note, read_notes
+from podcaster.write.options import WriteOptions
+from podcaster.write.script_file import read_script_file
 
 SCRIPT_JSON = "script.json"
 SCRIPT_MD = "script.md"
+GIVEN_SCRIPT = "given-script.md"
 INPUTS = "inputs.json"
 DRAFT = "draft.jsonl"
 CLIPS = "clips.json"
@@ -56,7 +62,7 @@ class Inputs(Noun, frozen=True):
     note_locations: tuple[str, ...]
     notes: tuple[Note, ...]
     script_location: str
-    script_text: str
+    script_bytes: bytes  # base64 in JSON
 
 
 class WriteStage:
@@ -70,7 +76,7 @@ class WriteStage:
         inputs = _keep_inputs(context)
         decided = {
             "notes": ",".join(note.sha256 for note in inputs.notes),
-            "script": inputs.script_location and _hash(inputs.script_text),
+            "script": inputs.script_location and sha256(inputs.script_bytes).hexdigest(),
         }
         engine = "script" if options.script else _writer_id(options.model)
         return Plan(
@@ -106,40 +112,34 @@ class WriteStage:
                 "what decides the script has changed; delete it to have one written anew."
             )
             return Made(tuple(record.outputs), done=0, reused=1, counts=record.counts)
-        options, inputs = context.settings.write, _keep_inputs(context)
-        result = (
-            write_stage.take_script(
-                inputs.script_text,
-                options,
-                seed=context.settings.seed,
-                disclosure=context.settings.disclosure,
-            )
-            if options.script
-            else self._write(context, inputs, folder / DRAFT)
-        )
+        result = self._write(context, folder)
         write_atomic(folder / SCRIPT_JSON, to_json(result.script))
         write_atomic(folder / SCRIPT_MD, format_script(result.script).encode())
         return Made((SCRIPT_JSON, SCRIPT_MD), done=1, reused=0, counts=result.counts)
 
-    def _write(
-        self, context: EpisodeContext, inputs: Inputs, draft: Path
-    ) -> "write_stage.WriteResult":
-        options = context.settings.write
+    def _write(self, context: EpisodeContext, folder: Path) -> write_stage.WriteResult:
+        options, inputs = context.settings.write, _keep_inputs(context)
+        call = partial(
+            write_stage.write,
+            notes=inputs.notes,
+            seed=context.settings.seed,
+            disclosure=context.settings.disclosure,
+            draft=folder / DRAFT,
+            progress=context.progress,
+        )
+        if options.script:
+            given = folder / GIVEN_SCRIPT
+            write_atomic(given, inputs.script_bytes)
+            taken = msgspec.structs.replace(options, script=str(given))
+            script = read_script_file(given, options=taken, seed=0, disclosure=False)
+            return call(taken, None, pace=_make_pace(context, script.speakers))
+        pace = _make_pace(context, _speakers_of(options))
         settings = {
             "path": str(find_model(options.model)),
             "context_tokens": options.context_tokens,
         }
         with closing(open_engine(self.name, WRITE_ENGINE, **settings)) as engine:
-            return write_stage.write(
-                options,
-                engine,
-                pace=_make_pace(context),
-                notes=inputs.notes,
-                seed=context.settings.seed,
-                disclosure=context.settings.disclosure,
-                draft=draft,
-                progress=context.progress,
-            )
+            return call(options, engine, pace=pace)
 
 
 class SpeakStage:
@@ -314,6 +314,9 @@ class PublishStage:
         return Made(tuple(names), done=1, reused=0, counts={"audio_bytes": episode.audio_bytes})
 
 
+EPISODE_STAGES: tuple[Stage, ...] = (WriteStage(), SpeakStage(), MixStage(), PublishStage())
+
+
 def read_spoken_script(run: Run) -> Script:
     """The script that is to be spoken: the machine's, or a person's edit of it.
 
@@ -327,7 +330,7 @@ def read_spoken_script(run: Run) -> Script:
     if edited != SCRIPT_MD:
         return written
     text = read_bytes(folder / SCRIPT_MD).decode("utf-8", "replace")
-    return parse_script(text, where=str(folder / SCRIPT_MD), written=written)
+    return parse_script(text, str(folder / SCRIPT_MD))
 
 
 def _find_edit(folder: Path, record: Record) -> str | None:
@@ -360,50 +363,83 @@ class VoicePace:
 
     def turn_s(self, speaker_id: str, text: str) -> float:
         """How long the speaker's voice takes for the text."""
-        return speak_stage.estimate_s(text, self.casting[speaker_id], self.language)
+        return estimate_s(text, self.casting[speaker_id], self.language)
 
     def overhead_s(self, chapters: int) -> float:
         """What music, chapter gaps and edges add."""
         return plan_overhead_s(self.mix, chapters)
 
 
-def _make_pace(context: EpisodeContext) -> VoicePace:
-    options = context.settings.write
-    speakers = write_stage.speakers_of(options)
+def _speakers_of(options: WriteOptions) -> tuple[Speaker, ...]:
+    return (
+        Speaker(id=write_stage.HOST, name=options.host, role="host"),
+        Speaker(id=write_stage.GUEST, name=options.guest, role="guest"),
+    )
+
+
+def _make_pace(context: EpisodeContext, speakers: tuple[Speaker, ...]) -> VoicePace:
     return VoicePace(
         casting=_cast(context, speakers),
-        language=options.language,
+        language=context.settings.write.language,
         gap_s=expected_gap_s(context.settings.mix),
         mix=context.settings.mix,
     )
 
 
-def _cast(context: EpisodeContext, speakers: tuple[Speaker, ...]) -> dict[str, Voice]:
+def _cast(context: EpisodeContext, speakers: Sequence[Speaker]) -> dict[str, Voice]:
+    """Choose the voices; who has spoken in this run keeps the voice, unless another is asked for.
+
+    Without that, a new voice for one speaker could push another into a different one.
+    """
     settings = context.settings
+    voices = find_voices(context.home, context.progress)
+    record = read_record(context.run.path / "speak" / RECORD_NAME)
+    before = record.options.get("voices", {}) if record else {}
+    kept = [
+        msgspec.structs.replace(speaker, voice=before[speaker.id])
+        if speaker.voice is None and before.get(speaker.id) in voices
+        else speaker
+        for speaker in speakers
+    ]
     return cast_voices(
-        speakers,
-        find_voices(context.home, context.progress),
+        kept,
+        voices,
         settings.speak.voices,
         language=settings.write.language,
         progress=context.progress,
     )
 
 
+def gather_inputs(settings: Settings) -> Inputs:
+    """Read notes and scripts from outside. Raises InputError that names the one that is wrong."""
+    options = settings.write
+    script = b""
+    if options.script:
+        path = Path(options.script)
+        read_script_file(path, options=options, seed=settings.seed, disclosure=settings.disclosure)
+        script = read_bytes(path)
+    return Inputs(
+        note_locations=options.notes,
+        notes=read_notes(options.notes, language=options.language),
+        script_location=options.script,
+        script_bytes=script,
+    )
+
+
+def write_inputs(run: Run, inputs: Inputs) -> None:
+    """Keep what came from outside in the run, so that it can be resumed without it."""
+    write_atomic(run.stage_folder("write") / INPUTS, to_json(inputs))
+
+
 def _keep_inputs(context: EpisodeContext) -> Inputs:
-    """Read notes and scripts once and keep them, so that a run can be repeated without them."""
     options = context.settings.write
-    path = context.run.stage_folder("write") / INPUTS
+    path = context.run.path / "write" / INPUTS
     if path.is_file():
         kept = parse(read_bytes(path), Inputs, where=str(path))
         if kept.note_locations == options.notes and kept.script_location == options.script:
             return kept
-    inputs = Inputs(
-        note_locations=options.notes,
-        notes=read_notes(options.notes, language=options.language),
-        script_location=options.script,
-        script_text=write_stage.read_script_file(options.script) if options.script else "",
-    )
-    write_atomic(path, to_json(inputs))
+    inputs = gather_inputs(context.settings)
+    write_inputs(context.run, inputs)
     return inputs
 
 
@@ -467,15 +503,9 @@ def _read_record(run: Run, stage: str) -> Record:
     return record
 
 
-def _hash(text: str) -> str:
-    import hashlib
-
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _hash_script(script: Script) -> str:
-    return _hash(to_json(script).decode())
+    return sha256(to_json(script)).hexdigest()
 
 
 def _hash_outputs(record: Record) -> str:
-    return _hash(to_json(record.outputs).decode())
+    return sha256(to_json(record.outputs)).hexdigest()

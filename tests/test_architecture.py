@@ -44,9 +44,10 @@ def test_the_public_modules_have_a_first_sentence() -> None:
 
 def test_every_stage_of_an_episode_is_in_its_five_places() -> None:
     from podcaster.config import Settings
-    from podcaster.pipeline import STAGE_NAMES, episode_stages
+    from podcaster.pipeline import STAGE_NAMES
+    from podcaster.stages import EPISODE_STAGES
 
-    assert tuple(stage.name for stage in episode_stages()) == STAGE_NAMES
+    assert tuple(stage.name for stage in EPISODE_STAGES) == STAGE_NAMES
     for name in STAGE_NAMES:
         assert (ROOT / "podcaster" / name / "stage.py").is_file()
         assert (ROOT / "tests" / name).is_dir()

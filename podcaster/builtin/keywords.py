@@ -44,18 +44,18 @@ def idf(word: str) -> float:
 def keywords(text: str, count: int) -> tuple[str, ...]:
     """The `count` (or fewer) most distinctive words of `text`, lower-cased, the best first.
 
-    Words said often and rare elsewhere win; of singular and plural the better one stays.
+    Words said twice or more here and rarely elsewhere win; of singular and plural one stays.
     """
     return rank(text, count, _shipped())
 
 
 def rank(text: str, count: int, table: Mapping[str, float]) -> tuple[str, ...]:
-    """Do what `keywords` does with a table of your own, whose key `""` is the unknown words' idf."""
+    """Do what `keywords` does with a table of your own; its key `""` is for unknown words."""
     tally = Counter(_stem(word) for word in split_words(text))
     scores = {
-        word: times * (table.get(word, table[""]) - COMMON_IDF)
+        word: (times - 0.6) * (table.get(word, table[""]) - COMMON_IDF)
         for word, times in tally.items()
-        if len(word) >= SHORTEST_LETTERS and not word.replace(".", "").isdigit()
+        if _may_mark(word, times, table)
     }
     best = sorted((w for w in scores if scores[w] > 0), key=lambda w: (-scores[w], w))
     chosen: list[str] = []
@@ -89,6 +89,13 @@ def read_idf(path: Path) -> dict[str, float]:
 @cache
 def _shipped() -> dict[str, float]:
     return read_idf(IDF_PATH)
+
+
+def _may_mark(word: str, times: int, table: Mapping[str, float]) -> bool:
+    if len(word) < SHORTEST_LETTERS or word.replace(".", "").isdigit():
+        return False
+    # a compound made up on the spot ("better-designed") is rare, yet it says little
+    return times > 1 or "-" not in word or word in table
 
 
 def _stem(word: str) -> str:

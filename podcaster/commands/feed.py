@@ -155,7 +155,9 @@ def serve_feed(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int | None,
-        typer.Option(min=0, max=65535, help="Port; 0: any free one. [default: the feed's, or 8080]"),
+        typer.Option(
+            min=0, max=65535, help="Port; 0: any free one. [default: the feed's, or 8080]"
+        ),
     ] = None,
     home: Home = None,
 ) -> None:

@@ -22,10 +22,10 @@ class MixOptions(Noun, frozen=True):
     ] = False
     gap_ms: Annotated[
         float, msgspec.Meta(ge=0, le=2000, description="median silence between two turns")
-    ] = 180.0
+    ] = 150.0
     gap_spread_ms: Annotated[
         float, msgspec.Meta(ge=0, le=1000, description="standard deviation of that silence")
-    ] = 220.0
+    ] = 170.0
     chapter_gap_ms: Annotated[
         float, msgspec.Meta(ge=0, le=10000, description="silence before a new chapter")
     ] = 1100.0

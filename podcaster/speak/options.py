@@ -13,7 +13,7 @@ class SpeakOptions(Noun, frozen=True):
     voices: Annotated[
         dict[str, str],
         msgspec.Meta(description="a voice by role (host, guest, other) or by speaker's name"),
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
     workers: Annotated[
         int, msgspec.Meta(ge=0, le=256, description="processes; 0: one per core")
     ] = 0

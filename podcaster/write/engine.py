@@ -1,8 +1,8 @@
 """What a writing engine is: a language model that goes on with a growing prompt."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from podcaster.dialogue import DialogueTemplate
 
@@ -35,16 +35,16 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One possible continuation. `finished`: the model ended it, rather than `max_tokens`."""
+    """One possible continuation. `finished`: the model ended it, rather than `max_tokens`.
+
+    Where a dialogue model went on to another speaker instead of ending the turn, `finished` is
+    false and the text ends in that speaker's token. `mean_logprob` is in nats a token.
+    """
 
     text: str
     finished: bool
     tokens: int
     mean_logprob: float
-
-
-# (text so far, number of tokens) -> False to end this candidate early (it loops, it drifts)
-KeepGoing = Callable[[str, int], bool]
 
 
 class Writer(Protocol):
@@ -62,10 +62,20 @@ class Writer(Protocol):
         """How many tokens `text` takes."""
 
     def start(self, prompt: str) -> None:
-        """Forget everything and evaluate `prompt`."""
+        """Forget everything and evaluate `prompt`, in which a template's tokens count as such."""
+
+    def start_chat(self, system: str, request: str) -> None:
+        """Forget everything and evaluate a request through the model's own chat template.
+
+        The prompt ends where the answer begins. Nothing in either text can spell a token of the
+        template. For `instruct` models.
+        """
 
     def append(self, text: str) -> None:
-        """Grow the prompt. Raises EngineError where the context would overflow."""
+        """Grow the prompt. Raises EngineError where the context would overflow.
+
+        What the cache holds then depends on the texts handed in and on nothing else.
+        """
 
     def room(self) -> int:
         """Tokens that still fit into the context."""
@@ -74,12 +84,15 @@ class Writer(Protocol):
         """Go on `count` times from prompt + `opening`; the prompt itself stays as it was."""
 
     def complete_json(
-        self, system: str, request: str, schema: dict[str, object], sampling: Sampling
+        self, system: str, request: str, schema: dict[str, Any], sampling: Sampling
     ) -> str:
         """Answer one request with JSON that a grammar made from `schema` constrains.
 
         For `instruct` models, through their chat template. It forgets the prompt.
         """
+
+    def counts(self) -> dict[str, float]:
+        """What was done so far: `tokens_evaluated`, `tokens_sampled`, `decode_s`."""
 
     def close(self) -> None:
         """Free the model; it is not used afterwards."""

@@ -23,6 +23,10 @@ class WriteOptions(Noun, frozen=True):
     notes: Annotated[
         tuple[str, ...], msgspec.Meta(description="texts, markdown, PDFs or URLs to ground it in")
     ] = ()
+    private_notes: Annotated[
+        bool,
+        msgspec.Meta(description="let notes come from addresses inside this machine's network"),
+    ] = False
     script: Annotated[
         str, msgspec.Meta(description="a script of your own to speak; nothing is written then")
     ] = ""

@@ -8,6 +8,7 @@ The archive holds markdown files `show/episode.md` whose paragraphs begin with `
 import argparse
 import hashlib
 import html
+import lzma
 import re
 import sys
 import tarfile
@@ -27,7 +28,7 @@ REPEATED_TURN_WORDS = 25  # a turn this long that was said before is boilerplate
 _SPEAKER = re.compile(r"^\*\*\s*([^*\n]{1,80}?)\s*(?::\s*\*\*|\*\*\s*:)\s*", re.MULTILINE)
 _NOT_A_PERSON = re.compile(
     r"^(break|sponsors?|ads?|music|clip|intro|outro|jingle|audio|video|song|announcer|narrator"
-    r"|recording|all|both|everyone|crowd|unknown|speaker.*|guest.*|voice.*|.*\bclip\b.*)$",
+    r"|recording|all|both|everyone|crowd|unknown|(speaker|guest|voice)\b.*|.*\bclip\b.*)$",
     re.IGNORECASE,
 )
 _SPONSOR = re.compile(
@@ -84,17 +85,18 @@ def read_archive(archive: Path) -> Iterator[tuple[str, str, str]]:
 
     Raises InputError if the archive cannot be read.
     """
-    with foreign(InputError, f"Reading {archive.name}", OSError, tarfile.TarError, EOFError):
-        with tarfile.open(archive, mode="r|*") as stream:
-            for member in stream:
-                parts = Path(member.name).parts
-                usable = member.isfile() and member.size <= LARGEST_EPISODE_BYTES
-                if not usable or len(parts) < 2 or not member.name.endswith(".md"):
-                    continue
-                content = stream.extractfile(member)
-                if content is not None:
-                    text = content.read().decode("utf-8", errors="replace")
-                    yield parts[-2], Path(parts[-1]).stem, text
+    doing = f"Reading {archive.name}"
+    broken = (OSError, tarfile.TarError, EOFError, lzma.LZMAError)
+    with foreign(InputError, doing, *broken), tarfile.open(archive, mode="r|*") as stream:
+        for member in stream:
+            parts = Path(member.name).parts
+            usable = member.isfile() and member.size <= LARGEST_EPISODE_BYTES
+            if not usable or len(parts) < 2 or not member.name.endswith(".md"):
+                continue
+            content = stream.extractfile(member)
+            if content is not None:
+                text = content.read().decode("utf-8", errors="replace")
+                yield parts[-2], Path(parts[-1]).stem, text
 
 
 def split_sentences(text: str) -> list[str]:
@@ -144,8 +146,8 @@ def parse_turns(markdown: str) -> list[Line]:
     """
     turns: list[Line] = []
     labels = list(_SPEAKER.finditer(markdown))
-    ends = [label.start() for label in labels[1:]] + [len(markdown)]
-    for label, end in zip(labels, ends, strict=True):
+    starts = [label.start() for label in labels]
+    for label, end in zip(labels, [*starts[1:], len(markdown)], strict=False):
         speaker = _clean_name(label.group(1))
         if not speaker or _NOT_A_PERSON.match(speaker):
             continue
@@ -213,9 +215,9 @@ def write_corpus(path: Path, episodes: Iterable[Episode]) -> None:
 
 def read_corpus(path: Path) -> list[Episode]:
     """Read what `write_corpus` wrote; raises InputError where it is not that."""
-    with foreign(InputError, f"Reading {path.name}", OSError, msgspec.MsgspecError):
-        with path.open("rb") as lines:
-            return [msgspec.json.decode(line, type=Episode) for line in lines]
+    broken = (OSError, msgspec.MsgspecError)
+    with foreign(InputError, f"Reading {path.name}", *broken), path.open("rb") as lines:
+        return [msgspec.json.decode(line, type=Episode) for line in lines]
 
 
 def main(arguments: list[str] | None = None) -> None:

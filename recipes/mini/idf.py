@@ -1,6 +1,8 @@
 """Stage 2: count how rare words are, for the topics of the windows and of outlines.
 
     python -m recipes.mini.idf CORPUS.jsonl OUT.json.gz
+
+The table and its reader are `podcaster/builtin/keywords.py`'s.
 """
 
 import argparse

@@ -53,9 +53,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=VOCABULARY)
     parser.add_argument("--every", type=int, default=3, help="use every n-th episode")
     options = parser.parse_args(arguments)
-    tokenizer = train_tokenizer(
-        read_corpus(options.corpus), size=options.size, every=options.every
-    )
+    tokenizer = train_tokenizer(read_corpus(options.corpus), size=options.size, every=options.every)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(options.out))
     print(f"{tokenizer.get_vocab_size()} tokens", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Stage export: a trained model becomes a GGUF file that llama.cpp runs."""

@@ -1,0 +1,115 @@
+"""Who speaks with which voice: what was asked for first, then voices that nobody can confuse."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+
+from podcaster.errors import ConsentMissing, VoiceError
+from podcaster.model import Speaker, Voice
+from podcaster.progress import Progress, Silence
+from podcaster.speak.espeak_voice import parse_settings
+from podcaster.speak.voices import check_consent, choose_voice, speaks
+
+# in octaves of pitch, the unit of `contrast`: about six semitones, a clear difference to any ear
+CLEAR_CONTRAST = 0.5
+# so that who the same name gets is a matter of taste only once
+_TASTE = "podcaster"
+
+
+def cast_voices(
+    speakers: Sequence[Speaker],
+    voices: Mapping[str, Voice],
+    asked: Mapping[str, str],
+    *,
+    language: str,
+    progress: Progress | None = None,
+) -> dict[str, Voice]:
+    """Give every speaker a voice, by speaker id; the same people get the same voices each time.
+
+    `asked` maps a speaker's id, name or role to a voice's name; a speaker's own `voice` comes
+    next. Whoever is left gets a built-in voice in clear contrast to the others; host and guest
+    never share one unless both were asked for by name. A voice without consent is reported to
+    `progress`, and a built-in one speaks instead.
+
+    Raises VoiceError for an unknown voice, or where no voice speaks `language`.
+    """
+    listener = progress or Silence()
+    able = {name: voice for name, voice in voices.items() if speaks(voice, language)}
+    cast: dict[str, Voice] = {}
+    for speaker in speakers:
+        name = _asked_for(speaker, asked)
+        if name is None:
+            continue
+        voice = choose_voice(name, voices)
+        if not speaks(voice, language):
+            raise VoiceError(
+                f"Voice {voice.name!r}, asked for {speaker.name!r}, does not speak {language!r}.",
+                next_step="Choose one of: " + (", ".join(sorted(able)) or "none does") + ".",
+            )
+        try:
+            check_consent(voice)
+        except ConsentMissing as error:
+            listener.note(f"{error} A built-in voice speaks for {speaker.name} instead.")
+            continue
+        cast[speaker.id] = voice
+    free = [voice for voice in able.values() if not voice.references and voice.engine == "espeak"]
+    if len(cast) < len(speakers) and not free:
+        raise VoiceError(
+            f"No built-in voice speaks {language!r}.",
+            next_step="Write the episode in another language, or add a voice with "
+            "`podcaster voice add`.",
+        )
+    for speaker in sorted(speakers, key=lambda who: _PRECEDENCE[who.role]):
+        if speaker.id not in cast:
+            cast[speaker.id] = _contrasting(speaker, free, list(cast.values()))
+    return {speaker.id: cast[speaker.id] for speaker in speakers}
+
+
+def contrast(one: Voice, other: Voice) -> float:
+    """How far apart two voices are: octaves of pitch, and a little for size, pace and accent.
+
+    Zero for the same voice; between engines that cannot be compared, a clear contrast.
+    """
+    if one.sha256 == other.sha256:
+        return 0.0
+    if one.engine != "espeak" or other.engine != "espeak":
+        return CLEAR_CONTRAST
+    a, b = parse_settings(one), parse_settings(other)
+    pitch = abs(math.log2(a.pitch_hz / b.pitch_hz))
+    size = abs(math.log2(a.formant_2_percent / b.formant_2_percent))
+    pace = abs(math.log2(one.words_per_minute / other.words_per_minute))
+    return pitch + 0.5 * size + 0.2 * pace + (0.05 if a.accent != b.accent else 0.0)
+
+
+# guests first: theirs are the names that are to keep their voices from host to host
+_PRECEDENCE = {"guest": 0, "host": 1, "other": 2}
+
+
+def _asked_for(speaker: Speaker, asked: Mapping[str, str]) -> str | None:
+    by_name = {key.strip().casefold(): value for key, value in asked.items()}
+    for key in (speaker.id, speaker.name, speaker.role):
+        if key.strip().casefold() in by_name:
+            return by_name[key.strip().casefold()]
+    return speaker.voice
+
+
+def _contrasting(speaker: Speaker, free: Sequence[Voice], taken: Sequence[Voice]) -> Voice:
+    """The voice that this name prefers among those far enough from all that are taken."""
+
+    def taste(voice: Voice) -> str:
+        name = speaker.name.strip().casefold()
+        return hashlib.sha256(f"{_TASTE}/{name}/{voice.name}".encode()).hexdigest()
+
+    def nearest(voice: Voice) -> float:
+        return min((contrast(voice, other) for other in taken), default=math.inf)
+
+    clear = [voice for voice in free if nearest(voice) >= CLEAR_CONTRAST]
+    if clear:
+        return min(clear, key=taste)
+    unused = [voice for voice in free if nearest(voice) > 0]
+    if unused:
+        return max(unused, key=lambda voice: (nearest(voice), taste(voice)))
+    # more people than voices: whoever has spoken least shares
+    uses = {voice.name: sum(voice.name == other.name for other in taken) for voice in free}
+    fewest = min(uses.values())
+    return min((voice for voice in free if uses[voice.name] == fewest), key=taste)

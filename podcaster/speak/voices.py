@@ -1,0 +1,204 @@
+"""Voices: read from `voice.toml` files, found in the workspace and in the package."""
+
+import difflib
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from podcaster.errors import ConsentMissing, VoiceError
+from podcaster.model import Consent, Identifier, Language, Voice
+from podcaster.progress import Progress, Silence
+from podcaster.speak.espeak_voice import languages, parse_settings
+
+VOICE_FILE = "voice.toml"
+LARGEST_VOICE_FILE_BYTES = 64_000
+LARGEST_REFERENCE_BYTES = 100_000_000
+# engines whose voices are made of settings; any other speaks as a person whom it was given
+_SYNTHETIC_ENGINES = frozenset({"espeak"})
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
+
+
+class VoiceFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a `voice.toml` says.
+
+    With no `languages`, an eSpeak voice speaks all that this eSpeak NG has. `references` are
+    audio files in the voice's own folder.
+    """
+
+    name: Identifier
+    description: Text
+    licence: Text
+    words_per_minute: Annotated[float, msgspec.Meta(ge=40, le=400)]
+    engine: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,40}$")] = "espeak"
+    languages: Annotated[tuple[Language, ...], msgspec.Meta(max_length=300)] = ()
+    references: Annotated[tuple[Text, ...], msgspec.Meta(max_length=50)] = ()
+    consent: Consent | None = None
+    settings: dict[str, str | int | float | bool] = {}
+
+
+def find_voices(home: Path, progress: Progress | None = None) -> dict[str, Voice]:
+    """All voices that can be used, by name: the workspace's own, before built-in ones.
+
+    A broken voice folder is reported to `progress` and left out.
+    """
+    listener = progress or Silence()
+    voices, problems = read_voices([builtin_folder(), home / "voices"])
+    for problem in problems:
+        listener.note(f"{problem} This voice is left out.")
+    return voices
+
+
+def read_voices(folders: Iterable[Path]) -> tuple[dict[str, Voice], tuple[VoiceError, ...]]:
+    """Read every `<folder>/<name>/voice.toml`; later folders win. Broken ones come as errors."""
+    voices: dict[str, Voice] = {}
+    problems: list[VoiceError] = []
+    for folder in folders:
+        for path in sorted(folder.glob(f"*/{VOICE_FILE}")):
+            try:
+                voice = read_voice(path)
+            except VoiceError as error:
+                problems.append(error)
+            else:
+                voices[voice.name] = voice
+    return dict(sorted(voices.items())), tuple(problems)
+
+
+def builtin_folder() -> Path:
+    """Where the built-in voices lie: in the package, or beside it in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    installed = package / "builtin" / "voices"
+    return installed if installed.is_dir() else package.parent / "voices"
+
+
+def read_voice(path: Path) -> Voice:
+    """Read one `voice.toml`, strictly.
+
+    Raises VoiceError that names the file and the field: unreadable, too large, no TOML, unknown or
+    wrong fields, another name than its folder's, references that are missing or outside of it.
+    """
+    file = _parse_voice_file(path)
+    if file.name != path.parent.name:
+        raise VoiceError(
+            f"{path} says name = {file.name!r}, expected {path.parent.name!r}, as its folder.",
+            next_step="Rename the one or the other.",
+        )
+    references = tuple(_find_reference(path, name) for name in file.references)
+    spoken = file.languages or (languages() if file.engine == "espeak" else ())
+    if not spoken:
+        raise VoiceError(
+            f"{path} lists no languages, expected those that the voice speaks.",
+            next_step='Add a line such as languages = ["en"].',
+        )
+    voice = Voice(
+        name=file.name,
+        engine=file.engine,
+        description=file.description,
+        languages=spoken,
+        words_per_minute=file.words_per_minute,
+        licence=file.licence,
+        sha256=_hash_sound(file.engine, file.settings, references),
+        engine_settings=file.settings,
+        references=tuple(str(reference) for reference in references),
+        consent=file.consent,
+    )
+    if voice.engine == "espeak":
+        parse_settings(voice)
+    return voice
+
+
+def check_consent(voice: Voice) -> None:
+    """Let a voice speak if it belongs to nobody, or if whose it is has allowed it.
+
+    Raises ConsentMissing otherwise.
+    """
+    if not voice.references and voice.engine in _SYNTHETIC_ENGINES:
+        return
+    consent = voice.consent
+    missing = [
+        field for field in ("by", "on", "proof") if consent and not getattr(consent, field).strip()
+    ]
+    if consent is None or missing:
+        lacks = f"a consent without {missing[0]!r}" if missing else "no consent"
+        raise ConsentMissing(
+            f"Voice {voice.name!r} is somebody's own and has {lacks}, so it is not cloned.",
+            next_step=f"Record whose it is and who allowed it in [consent] of "
+            f"voices/{voice.name}/{VOICE_FILE}: kind (self, written, licensed, public-domain), by, "
+            "on, proof.",
+        )
+
+
+def choose_voice(name: str, voices: Mapping[str, Voice]) -> Voice:
+    """The voice of that name. Raises VoiceError with what it may have meant and all there are."""
+    found = voices.get(name) or voices.get(name.strip().lower())
+    if found is not None:
+        return found
+    close = difflib.get_close_matches(name.strip().lower(), voices, n=1)
+    raise VoiceError(
+        f"There is no voice {name[:60]!r}; there is {', '.join(sorted(voices)) or 'none'}.",
+        next_step=f"Did you mean {close[0]!r}?" if close else "List them: `podcaster voice list`.",
+    )
+
+
+def speaks(voice: Voice, language: str) -> bool:
+    """Whether a voice speaks `language`, or another kind of the same tongue."""
+    tongue = language.lower().partition("-")[0]
+    return any(spoken.lower().partition("-")[0] == tongue for spoken in voice.languages)
+
+
+def _parse_voice_file(path: Path) -> VoiceFile:
+    try:
+        with path.open("rb") as opened:
+            data = opened.read(LARGEST_VOICE_FILE_BYTES + 1)
+    except OSError as error:
+        raise VoiceError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if len(data) > LARGEST_VOICE_FILE_BYTES:
+        raise VoiceError(
+            f"{path} is larger than {LARGEST_VOICE_FILE_BYTES:,} bytes, which no voice.toml needs."
+        )
+    try:
+        return msgspec.convert(tomllib.loads(data.decode("utf-8")), VoiceFile)
+    except (ValueError, RecursionError) as error:
+        # msgspec's and tomllib's errors are ValueErrors: they name the field, or the line
+        reason = re.sub(r"\s+", " ", str(error)) or type(error).__name__
+        raise VoiceError(
+            f"{path} is not a valid voice: {reason.rstrip('.')}.",
+            next_step="See docs/voices.md for what it may say.",
+        ) from error
+
+
+def _find_reference(path: Path, name: str) -> Path:
+    folder = path.parent.resolve()
+    reference = (folder / name).resolve()
+    if not reference.is_relative_to(folder):
+        raise VoiceError(f"{path} refers to {name[:80]!r}, which is outside of its folder.")
+    try:
+        size_bytes = reference.stat().st_size if reference.is_file() else -1
+    except (OSError, ValueError):
+        size_bytes = -1
+    if not 0 < size_bytes <= LARGEST_REFERENCE_BYTES:
+        raise VoiceError(
+            f"{path} refers to {name[:80]!r}, expected an audio file of at most "
+            f"{LARGEST_REFERENCE_BYTES:,} bytes, got {'none' if size_bytes < 0 else size_bytes}.",
+            next_step="Put the recording into the voice's folder, or drop it from references.",
+        )
+    return reference
+
+
+def _hash_sound(engine: str, settings: Mapping[str, object], references: Iterable[Path]) -> str:
+    """Hash everything that decides how a voice sounds, and nothing else."""
+    digest = hashlib.sha256(
+        msgspec.json.encode({"engine": engine, "settings": dict(settings)}, order="sorted")
+    )
+    for reference in references:
+        try:
+            with reference.open("rb") as opened:
+                digest.update(hashlib.file_digest(opened, "sha256").digest())
+        except OSError as error:
+            raise VoiceError(f"{reference} cannot be read: {error.strerror or error}.") from error
+    return digest.hexdigest()

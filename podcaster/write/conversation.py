@@ -1,0 +1,232 @@
+"""A conversation being written: who said what, how long it takes, and what the model says next."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from podcaster.model import Chapter, Speaker, Turn
+from podcaster.progress import Progress
+from podcaster.units import count_words, split_words
+from podcaster.write.checks import TurnContext, inspect_turn, phrases_of
+from podcaster.write.draft import Draft
+from podcaster.write.engine import Sampling, Writer
+from podcaster.write.length import Clock
+from podcaster.write.outline import ChapterPlan
+from podcaster.write.phrases import derive_seed
+from podcaster.write.prompt import Prompt
+from podcaster.write.score import Wish, score
+from podcaster.write.sentences import split_sentences
+
+ATTEMPTS = 3
+TOKENS_PER_WORD = 1.7
+LONGEST_TURN_WORDS = 170
+TOO_LONG = 1.4  # times the wished words; then sentences are dropped from the end
+
+_SOURCE_MARK = re.compile(r"\s*\[note-\d+\]")  # which notes are used is found by comparing
+
+Verbatim = Callable[[str], int]
+
+
+@dataclass(frozen=True)
+class Craft:
+    """How turns are sampled: the model, its settings, and what training text must not come back."""
+
+    writer: Writer
+    prompt: Prompt
+    candidates: int
+    temperature: float
+    min_p: float
+    seed: int
+    language: str = "en"
+    verbatim: Verbatim | None = None
+    known_words: frozenset[str] = frozenset()
+
+
+@dataclass
+class OpenChapter:
+    """A chapter that turns are still added to."""
+
+    plan: ChapterPlan
+    turns: list[Turn] = field(default_factory=list)
+
+
+class Conversation:
+    """Grows turn by turn; every decision of the model goes through the draft."""
+
+    def __init__(
+        self,
+        speakers: tuple[Speaker, ...],
+        craft: Craft,
+        clock: Clock,
+        draft: Draft,
+        progress: Progress,
+    ) -> None:
+        self.speakers = {speaker.id: speaker for speaker in speakers}
+        self.clock = clock
+        self.chapters: list[OpenChapter] = []
+        self.counts: Counter[str] = Counter()
+        self._craft = craft
+        self._draft = draft
+        self._progress = progress
+        self._said: set[tuple[str, ...]] = set()
+        self._unasked = 0
+
+    @property
+    def last_text(self) -> str:
+        """What was said last; empty at the beginning."""
+        turns = [turn for chapter in self.chapters[-2:] for turn in chapter.turns]
+        return turns[-1].text if turns else ""
+
+    def begin_chapter(self, plan: ChapterPlan) -> None:
+        """Move on to another chapter."""
+        self.chapters.append(OpenChapter(plan))
+        self._craft.prompt.add_chapter(plan)
+
+    def say(self, speaker_id: str, text: str, sources: tuple[str, ...] = ()) -> None:
+        """Add a turn whose text is settled."""
+        speaker = self.speakers[speaker_id]
+        self.chapters[-1].turns.append(Turn(speaker=speaker_id, text=text, sources=sources))
+        self._craft.prompt.add_turn(speaker, text)
+        self.clock.add(speaker_id, text)
+        self._said |= phrases_of(text)
+        if speaker.role == "host":
+            self._unasked = 0 if "?" in text else self._unasked + 1
+        self._progress.report(
+            "write", min(self.clock.spoken_s, self.clock.target_s), self.clock.target_s, "s"
+        )
+
+    def improvise(
+        self, speaker_id: str, *, words: int, asks: bool, question: str = "", beginning: str = ""
+    ) -> str:
+        """Let the model find the next turn; empty where none of its attempts can be used.
+
+        `question` is ours to ask where a host must and the model does not. The turn is not added.
+        """
+        words = min(words, LONGEST_TURN_WORDS)
+        self._craft.prompt.make_room(self._most_tokens(words) + count_words(beginning) * 2 + 8)
+        chapter = self.chapters[-1]
+        key = f"{len(self.chapters)}.{len(chapter.turns) + 1}.{self.counts['turns']}"
+        decided = self._draft.step(
+            key, lambda: self._decide(key, speaker_id, words, asks, question, beginning)
+        )
+        self.counts["turns"] += 1
+        self.counts.update(decided["counts"])
+        text: str = decided["text"]
+        return text
+
+    def finished_chapters(self) -> tuple[Chapter, ...]:
+        """The chapters that have turns."""
+        return tuple(
+            Chapter(
+                title=chapter.plan.title,
+                turns=tuple(chapter.turns),
+                keywords=chapter.plan.keywords,
+            )
+            for chapter in self.chapters
+            if chapter.turns
+        )
+
+    def estimate_s(self) -> float:
+        """How long the episode will be, as it stands."""
+        return self.clock.spoken_s + self.clock.overhead_s(len(self.finished_chapters()))
+
+    def drop_last_sentence(self, speaker_id: str) -> bool:
+        """Take the last sentence off the latest turn of this speaker that has several."""
+        language = self._craft.language
+        for chapter in reversed(self.chapters):
+            for index in range(len(chapter.turns) - 1, -1, -1):
+                turn = chapter.turns[index]
+                sentences = split_sentences(turn.text, language)
+                if turn.speaker != speaker_id or len(sentences) < 2:
+                    continue
+                self._replace(chapter, index, " ".join(sentences[:-1]))
+                self.counts["sentences_dropped"] += 1
+                return True
+        return False
+
+    def extend_last_turn(self, speaker_id: str, text: str) -> None:
+        """Put `text` before the last words of this speaker in the current chapter."""
+        turns = self.chapters[-1].turns
+        for index in range(len(turns) - 1, -1, -1):
+            if turns[index].speaker == speaker_id:
+                self._replace(self.chapters[-1], index, f"{text} {turns[index].text}")
+                return
+
+    def _replace(self, chapter: OpenChapter, index: int, text: str) -> None:
+        old = chapter.turns[index]
+        self.clock.spoken_s += self.clock.turn_s(old.speaker, text)
+        self.clock.spoken_s -= self.clock.turn_s(old.speaker, old.text)
+        chapter.turns[index] = Turn(speaker=old.speaker, text=text, sources=old.sources)
+
+    def _most_tokens(self, words: int) -> int:
+        return int(words * TOKENS_PER_WORD) + 12
+
+    def _decide(
+        self, key: str, speaker_id: str, words: int, asks: bool, question: str, beginning: str
+    ) -> dict[str, Any]:
+        """Sample, inspect and score candidates until one can be used."""
+        craft = self._craft
+        speaker = self.speakers[speaker_id]
+        counts: Counter[str] = Counter()
+        wish = Wish(
+            words=words,
+            asks=asks,
+            keywords=self.chapters[-1].plan.keywords,
+            question=self.last_text,
+            known=craft.known_words,
+        )
+        context = TurnContext(
+            role=speaker.role,
+            names=tuple(s.name for s in self.speakers.values()),
+            previous=self.last_text,
+            said=self._said,
+            unasked=self._unasked if asks else 0,
+            question=question,
+            language=craft.language,
+            verbatim=craft.verbatim,
+        )
+        opening = craft.prompt.open_turn(speaker, beginning)
+        best, best_score = "", -math.inf
+        best_findings: tuple[str, ...] = ()
+        for attempt in range(ATTEMPTS):
+            counts["resamples"] += attempt > 0
+            sampling = Sampling(
+                temperature=craft.temperature,
+                min_p=craft.min_p,
+                max_tokens=self._most_tokens(words),
+                seed=derive_seed(craft.seed, key, attempt),
+                stop_texts=craft.prompt.stop_texts,
+            )
+            for candidate in craft.writer.sample(opening, craft.candidates, sampling):
+                counts["candidates"] += 1
+                said = _SOURCE_MARK.sub("", candidate.text)
+                inspected = inspect_turn(said, replace(context, finished=candidate.finished))
+                counts.update(f"found.{finding}" for finding in inspected.findings)
+                text = self._fit(inspected.text, words, asks)
+                inspected = replace(inspected, text=text)
+                value = score(inspected, candidate.mean_logprob, wish)
+                if value > best_score:
+                    best, best_score, best_findings = text, value, inspected.findings
+            if best:
+                break
+        counts.update(f"repaired.{finding}" for finding in best_findings)
+        text = f"{beginning} {best}".strip() if best else ""
+        return {"text": text, "counts": {name: n for name, n in counts.items() if n}}
+
+    def _fit(self, text: str, words: int, asks: bool) -> str:
+        """End a host's turn with its question; drop sentences from a turn that is too long."""
+        if asks and "?" in text:
+            text = text[: text.rindex("?") + 1]
+        sentences = split_sentences(text, self._craft.language)
+        while len(sentences) > 1 and count_words(" ".join(sentences)) > words * TOO_LONG:
+            # a question stays, what leads to it can go
+            del sentences[0 if asks else -1]
+        return " ".join(sentences)
+
+
+def words_of_names(*texts: str) -> frozenset[str]:
+    """Words that may stand with a capital because somebody or something is called so."""
+    return frozenset(word for text in texts for word in split_words(text))

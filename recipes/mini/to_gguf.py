@@ -1,0 +1,117 @@
+"""Stage 6: write a checkpoint as GGUF and check it against transformers.
+
+    python -m recipes.mini.to_gguf RUN OUT.gguf [--quantise Q8_0]
+
+RUN is the folder that training wrote; its newest checkpoint is taken.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import llama_cpp
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from podcaster.dialogue import METADATA_KEY, DialogueTemplate
+from podcaster.errors import EngineError, InputError
+from podcaster.export.gguf import ModelCard, quantise, read_vocabulary, write_llama_gguf
+from recipes.mini.network import load_model
+from recipes.mini.train import checkpoints
+
+LARGEST_DIFFERENCE = 1e-3
+HARD_TEXT = (
+    "<|episode|><|names|>Zoë O'Brien; 李雷<|topic|>naïve, straße<|host|> We've  got\n\n 12,345.67 "
+    'tabs\t\tand 👩‍🚀🚀; it\'s "def f(x): return x**2" — Привет, שלום, こんにちは, नमस्ते!  '
+    "they'll THEY'LL 2026's…   \r\n end<|end|><|guest|> Hello.<|end|>"
+)
+CARD = ModelCard(
+    name="podcaster mini dialogue",
+    licence="CC-BY-SA-4.0",
+    description=(
+        "A small model of podcast conversation, trained from scratch on the transcripts of "
+        "Changelog Media's podcasts (github.com/thechangelog/transcripts, CC BY-SA 4.0)."
+    ),
+    extra={METADATA_KEY: DialogueTemplate().to_json()},
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """How a GGUF file compares with the network it came from."""
+
+    token_ids_equal: bool
+    max_logit_difference: float
+
+
+def export(checkpoint: Path, target: Path) -> None:
+    """Write a checkpoint of this recipe as a float32 GGUF file."""
+    model = load_model(checkpoint)
+    template = DialogueTemplate()
+    write_llama_gguf(
+        target,
+        config=model.config.to_dict(),
+        weights=model.state_dict(),
+        vocabulary=read_vocabulary(checkpoint / "tokenizer.json", size=model.config.vocab_size),
+        begin=template.begin,
+        end=template.end,
+        card=CARD,
+    )
+
+
+def compare(checkpoint: Path, written: Path, text: str = HARD_TEXT) -> Parity:
+    """Run the same text through both; the differences are over all positions' logits."""
+    ours = Tokenizer.from_file(str(checkpoint / "tokenizer.json")).encode(text).ids
+    model = load_model(checkpoint)
+    ours_cut = ours[: model.config.max_position_embeddings]
+    with torch.no_grad():
+        wanted = model(torch.tensor([ours_cut])).logits[0].numpy()
+    other = llama_cpp.Llama(
+        str(written),
+        n_ctx=max(64, len(ours_cut)),
+        logits_all=True,
+        verbose=False,
+        n_threads=2,
+        type_k=llama_cpp.GGML_TYPE_F32,  # the cache is half precision by default
+        type_v=llama_cpp.GGML_TYPE_F32,
+    )
+    try:
+        theirs = other.tokenize(text.encode(), add_bos=False, special=True)
+        other.eval(ours_cut)
+        got = np.array(other.scores[: len(ours_cut)])
+    finally:
+        other.close()
+    return Parity(
+        token_ids_equal=theirs == ours,
+        max_logit_difference=float(np.abs(got - wanted).max()),
+    )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the stage from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--quantise", default="Q8_0")
+    options = parser.parse_args(arguments)
+    saved = checkpoints(options.run)
+    if not saved:
+        raise InputError(f"{options.run.name} holds no checkpoint.")
+    with tempfile.TemporaryDirectory() as folder:
+        full = Path(folder) / "full.gguf"
+        export(saved[-1], full)
+        parity = compare(saved[-1], full)
+        if not parity.token_ids_equal or parity.max_logit_difference > LARGEST_DIFFERENCE:
+            raise EngineError(f"The GGUF file differs from the network: {parity}.")
+        quantise(full, options.out, options.quantise)
+    size = options.out.stat().st_size
+    print(json.dumps({**asdict(parity), "bytes": size}))
+    print(f"{options.out.name}: {size} bytes, {options.quantise}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

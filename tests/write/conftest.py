@@ -1,0 +1,75 @@
+"""Tiny models that real llama.cpp loads, a pace, and writers opened on them."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from podcaster.units import count_words
+from podcaster.write.llama_cpp import LlamaCppWriter
+
+_spec = importlib.util.spec_from_file_location(
+    "tiny_gguf", Path(__file__).with_name("tiny_gguf.py")
+)
+tiny_gguf = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(tiny_gguf)
+
+WORDS = tuple(
+    f" {word}"
+    for word in "we built the rocket engine people never saw why it was good idea think fuel tank "
+    "mars again learned failed tested metal team money question answer night school".split()
+) + (".", "?")
+
+
+class SteadyPace:
+    """Speaks 160 words a minute, whoever speaks."""
+
+    gap_s = 0.25
+
+    def turn_s(self, speaker_id, text):
+        return count_words(text) * 60 / 160
+
+    def overhead_s(self, chapters):
+        return 8.0 + chapters
+
+
+@pytest.fixture
+def pace():
+    return SteadyPace()
+
+
+@pytest.fixture(scope="session")
+def make_gguf():
+    return tiny_gguf.write_tiny_gguf
+
+
+@pytest.fixture(scope="session")
+def chatml():
+    return tiny_gguf.CHATML
+
+
+@pytest.fixture(scope="session")
+def dialogue_gguf(tmp_path_factory, make_gguf):
+    return make_gguf(tmp_path_factory.mktemp("gguf") / "dialogue.gguf", words=WORDS, end_bias=4.0)
+
+
+@pytest.fixture(scope="session")
+def instruct_gguf(tmp_path_factory, make_gguf, chatml):
+    path = tmp_path_factory.mktemp("gguf") / "instruct.gguf"
+    return make_gguf(
+        path, dialogue=False, chat_template=chatml, words=WORDS, end_bias=4.0, context_tokens=4096
+    )
+
+
+@pytest.fixture
+def dialogue_writer(dialogue_gguf):
+    writer = LlamaCppWriter(str(dialogue_gguf))
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def instruct_writer(instruct_gguf):
+    writer = LlamaCppWriter(str(instruct_gguf))
+    yield writer
+    writer.close()
