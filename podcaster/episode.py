@@ -18,29 +18,37 @@ from podcaster.config import (
     parse_configuration,
     settings_by_key,
 )
+from podcaster.editing import read_spoken_script
 from podcaster.errors import ConfigError
 from podcaster.model import Timeline, parse
 from podcaster.pipeline import EpisodeContext, StageReport, run_stages
 from podcaster.progress import Progress
+from podcaster.publish.episodes import add_episode
+from podcaster.publish.feed import read_feed
 from podcaster.run import Run, create_run, open_run, read_bytes, write_atomic
 from podcaster.setup.cache import find_model
 from podcaster.speak.voices import choose_voice, find_voices
-from podcaster.stages import EPISODE_STAGES, gather_inputs, read_spoken_script, write_inputs
+from podcaster.stages import EPISODE_STAGES
 from podcaster.units import count_words, format_duration
+from podcaster.writing import gather_inputs, write_inputs
 
 CONFIG_NAME = "config.toml"
 
 
-def start_episode(home: Path, flags: Mapping[str, Any]) -> tuple[Run, Settings]:
+def start_episode(
+    home: Path, flags: Mapping[str, Any], *, publish: bool = False
+) -> tuple[Run, Settings]:
     """Check everything that can be checked, then make a run for a new episode.
 
-    `flags` are settings by key, as `config.load_configuration` takes them. Raises ConfigError,
-    InputError and EngineMissing before anything is made.
+    `flags` are settings by key, as `config.load_configuration` takes them. With `publish` there
+    must be a feed. Raises ConfigError, InputError and EngineMissing before anything is made.
     """
     configuration = load_configuration(home, flags, os.environ)
     configuration = _complete(configuration)
     settings = configuration.settings
     _check_request(home, settings)
+    if publish:
+        read_feed(home)
     inputs = gather_inputs(settings)
     title = settings.write.guest or Path(settings.write.script).stem
     run = create_run(home, title, kind="episode", seed=settings.seed, version=__version__)
@@ -88,16 +96,12 @@ def make_episode(
     Raises RunLocked where another process works on the run, and whatever a stage raises.
     """
     if publish:
-        from podcaster.publish.feed import read_feed
-
         read_feed(home)  # fails now, and not after the work, where there is no feed
     context = EpisodeContext(home, run, settings, progress)
     with run.lock():
         reports = run_stages(context, EPISODE_STAGES, until=until)
         published = None
         if publish and until == "publish":
-            from podcaster.publish.episodes import add_episode
-
             published = add_episode(home, run.path).episode.guid
     return _describe(run, reports, published)
 

@@ -85,7 +85,7 @@ def episode(
         "mix.stems": stems or None,
     }
     given = {key: value for key, value in flags.items() if value is not None}
-    run, settings = episodes.start_episode(resolve_home(home), given)
+    run, settings = episodes.start_episode(resolve_home(home), given, publish=publish)
     typer.echo(f"run {run.name}", err=True)
     _make(resolve_home(home), run, settings, until, publish=publish, as_json=json_output)
 

@@ -1,0 +1,200 @@
+"""The stage `write` as the pipeline sees it: what decides a script, and how it is written."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from podcaster.config import Settings
+from podcaster.editing import SCRIPT_JSON, SCRIPT_MD, find_edit
+from podcaster.engines import open_engine
+from podcaster.mix.timing import expected_gap_s, plan_overhead_s
+from podcaster.model import Noun, Record, Script, Speaker, Voice, parse, to_json
+from podcaster.pipeline import EpisodeContext, Made, Plan
+from podcaster.run import (
+    RECORD_NAME,
+    Run,
+    read_bytes,
+    read_record,
+    write_atomic,
+)
+from podcaster.setup.cache import find_model
+from podcaster.speak.pace import estimate_s
+from podcaster.speaking import cast_run
+from podcaster.write import stage as write_stage
+from podcaster.write.gguf_file import sha256_model
+from podcaster.write.markdown import format_script
+from podcaster.write.notes import Note, read_notes
+from podcaster.write.options import WriteOptions
+from podcaster.write.script_file import read_script_file
+
+GIVEN_SCRIPT = "given-script.md"
+INPUTS = "inputs.json"
+DRAFT = "draft.jsonl"
+
+WRITE_ENGINE = "llama_cpp"
+WRITE_DISTRIBUTION = "llama-cpp-python"
+
+
+class Inputs(Noun, frozen=True):
+    """What a run was given from outside, as it was when the run began."""
+
+    note_locations: tuple[str, ...]
+    notes: tuple[Note, ...]
+    script_location: str
+    script_bytes: bytes  # base64 in JSON
+
+
+class WriteStage:
+    """Guest, topics and notes become a script; or a script of the user's own is taken."""
+
+    name = "write"
+
+    def plan(self, context: EpisodeContext) -> Plan:
+        """The model, the options and the notes decide."""
+        options = context.settings.write
+        inputs = _keep_inputs(context)
+        decided = {
+            "notes": ",".join(note.sha256 for note in inputs.notes),
+            "script": inputs.script_location and sha256(inputs.script_bytes).hexdigest(),
+        }
+        engine = "script" if options.script else _writer_id(options.model)
+        return Plan(
+            version=write_stage.STAGE_VERSION,
+            engine=engine,
+            options={
+                **msgspec.structs.asdict(options),
+                "seed": context.settings.seed,
+                "disclosure": context.settings.disclosure,
+            },
+            inputs={key: value for key, value in decided.items() if value},
+        )
+
+    def count_units(self, context: EpisodeContext) -> int:
+        """A script is one unit."""
+        return 1
+
+    def is_intact(self, context: EpisodeContext, record: Record) -> bool:
+        """Whether there is a script; a person's edit of it is not damage."""
+        folder = context.run.path / self.name
+        if not (folder / SCRIPT_MD).is_file() and (folder / SCRIPT_JSON).is_file():
+            script = parse(read_bytes(folder / SCRIPT_JSON), Script, where=SCRIPT_JSON)
+            write_atomic(folder / SCRIPT_MD, format_script(script).encode())
+        return not [name for name in record.outputs if not (folder / name).is_file()]
+
+    def execute(self, context: EpisodeContext, plan: Plan) -> Made:
+        """Write the script, unless a person has edited the one that is there."""
+        folder = context.run.stage_folder(self.name)
+        record = read_record(folder / RECORD_NAME)
+        if record and find_edit(folder, record):
+            context.progress.note(
+                f"{folder / SCRIPT_MD} was edited by hand and is kept, although "
+                "what decides the script has changed; delete it to have one written anew."
+            )
+            return Made(tuple(record.outputs), done=0, reused=1, counts=record.counts)
+        result = self._write(context, folder)
+        write_atomic(folder / SCRIPT_JSON, to_json(result.script))
+        write_atomic(folder / SCRIPT_MD, format_script(result.script).encode())
+        return Made((SCRIPT_JSON, SCRIPT_MD), done=1, reused=0, counts=result.counts)
+
+    def _write(self, context: EpisodeContext, folder: Path) -> write_stage.WriteResult:
+        options, inputs = context.settings.write, _keep_inputs(context)
+        call = partial(
+            write_stage.write,
+            notes=inputs.notes,
+            seed=context.settings.seed,
+            disclosure=context.settings.disclosure,
+            draft=folder / DRAFT,
+            progress=context.progress,
+        )
+        if options.script:
+            given = folder / GIVEN_SCRIPT
+            write_atomic(given, inputs.script_bytes)
+            taken = msgspec.structs.replace(options, script=str(given))
+            script = read_script_file(given, options=taken, seed=0, disclosure=False)
+            return call(taken, None, pace=_make_pace(context, script.speakers))
+        pace = _make_pace(context, _speakers_of(options))
+        settings = {
+            "path": str(find_model(options.model)),
+            "context_tokens": options.context_tokens,
+        }
+        with closing(open_engine(self.name, WRITE_ENGINE, **settings)) as engine:
+            return call(options, engine, pace=pace)
+
+
+@dataclass(frozen=True)
+class VoicePace:
+    """What the writer must know of voices and mix to hit a length; see `write.length.Pace`."""
+
+    casting: Mapping[str, Voice]
+    language: str
+    gap_s: float
+    mix: Any
+
+    def turn_s(self, speaker_id: str, text: str) -> float:
+        """How long the speaker's voice takes for the text."""
+        return estimate_s(text, self.casting[speaker_id], self.language)
+
+    def overhead_s(self, chapters: int) -> float:
+        """What music, chapter gaps and edges add."""
+        return plan_overhead_s(self.mix, chapters)
+
+
+def gather_inputs(settings: Settings) -> Inputs:
+    """Read notes and scripts from outside. Raises InputError that names the one that is wrong."""
+    options = settings.write
+    script = b""
+    if options.script:
+        path = Path(options.script)
+        read_script_file(path, options=options, seed=settings.seed, disclosure=settings.disclosure)
+        script = read_bytes(path)
+    return Inputs(
+        note_locations=options.notes,
+        notes=read_notes(options.notes, language=options.language),
+        script_location=options.script,
+        script_bytes=script,
+    )
+
+
+def write_inputs(run: Run, inputs: Inputs) -> None:
+    """Keep what came from outside in the run, so that it can be resumed without it."""
+    write_atomic(run.stage_folder("write") / INPUTS, to_json(inputs))
+
+
+def _keep_inputs(context: EpisodeContext) -> Inputs:
+    options = context.settings.write
+    path = context.run.path / "write" / INPUTS
+    if path.is_file():
+        kept = parse(read_bytes(path), Inputs, where=str(path))
+        if kept.note_locations == options.notes and kept.script_location == options.script:
+            return kept
+    inputs = gather_inputs(context.settings)
+    write_inputs(context.run, inputs)
+    return inputs
+
+
+def _speakers_of(options: WriteOptions) -> tuple[Speaker, ...]:
+    return (
+        Speaker(id=write_stage.HOST, name=options.host, role="host"),
+        Speaker(id=write_stage.GUEST, name=options.guest, role="guest"),
+    )
+
+
+def _make_pace(context: EpisodeContext, speakers: tuple[Speaker, ...]) -> VoicePace:
+    return VoicePace(
+        casting=cast_run(context, speakers),
+        language=context.settings.write.language,
+        gap_s=expected_gap_s(context.settings.mix),
+        mix=context.settings.mix,
+    )
+
+
+def _writer_id(model: str) -> str:
+    version = installed_version(WRITE_DISTRIBUTION)
+    return f"{WRITE_ENGINE} {version}, model {sha256_model(find_model(model))}"
