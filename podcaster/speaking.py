@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from podcaster.editing import SCRIPT_MD, hash_script, read_spoken_script
 from podcaster.engines import open_engine
-from podcaster.errors import EngineError, InputError
+from podcaster.errors import EngineError, InputError, RunError
 from podcaster.mapping import EngineSpec, map_locally
 from podcaster.model import (
     Chapter,
@@ -91,8 +91,11 @@ class SpeakStage:
             spec = EngineSpec(self.name, engine)
             workers = context.settings.speak.workers
             for outcome in map_locally(theirs, work, spec, workers):
+                if isinstance(outcome.error, RunError):
+                    raise outcome.error  # the disk: no other clip would fare better
                 if outcome.result is None:
-                    failures.append(f"turn {outcome.item.turns[0] + 1}: {outcome.error}")
+                    message = outcome.error.message if outcome.error else ""
+                    failures.append(f"turn {outcome.item.turns[0] + 1}: {message}")
                     continue
                 _record_clip(folder, outcome.item, outcome.result, outcome.seconds)
                 clips[outcome.item.key] = outcome.result

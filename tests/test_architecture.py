@@ -8,10 +8,26 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HEAVY = (
-    "numpy torch transformers ray TTS llama_cpp pydub av lxml aiohttp PIL mutagen rich "
-    "huggingface_hub requests trafilatura sentencex msgspec"
-).split()
+HEAVY = [
+    "numpy",
+    "torch",
+    "transformers",
+    "ray",
+    "TTS",
+    "llama_cpp",
+    "pydub",
+    "av",
+    "lxml",
+    "aiohttp",
+    "PIL",
+    "mutagen",
+    "rich",
+    "huggingface_hub",
+    "requests",
+    "trafilatura",
+    "sentencex",
+    "msgspec",
+]
 
 
 def modules_after(*arguments: str) -> set[str]:

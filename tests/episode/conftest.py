@@ -1,8 +1,12 @@
 """Whole episodes, made by the command as a user types it."""
 
 import json
+import re
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,3 +65,24 @@ def made(workspace: Path) -> Any:
     done = podcaster(workspace, *EPISODE)
     assert done.code == 0, done.err
     return done.json
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[str]:
+    """Serve the workspace's feed on a free port of this machine; yields the address."""
+    command = [sys.executable, "-m", "podcaster", "feed", "serve", "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=home, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        assert process.stderr is not None
+        try:
+            for line in process.stderr:
+                found = re.search(r"http://127\.0\.0\.1:\d+", line)
+                if found:
+                    break
+            else:
+                raise AssertionError("the server ended without saying where it listens")
+            yield found.group()
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate()

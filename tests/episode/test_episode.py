@@ -12,7 +12,17 @@ from tests.episode.conftest import EPISODE, podcaster
 
 pytestmark = [pytest.mark.episode, pytest.mark.engine]
 
-KEYS = "run script mp3 transcript chapters duration_s words stages published".split()
+KEYS = [
+    "run",
+    "script",
+    "mp3",
+    "transcript",
+    "chapters",
+    "duration_s",
+    "words",
+    "stages",
+    "published",
+]
 
 
 def read_hash(path: str | Path) -> str:
