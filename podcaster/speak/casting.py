@@ -27,31 +27,14 @@ def cast_voices(
     """Give every speaker a voice, by speaker id; the same people get the same voices each time.
 
     `asked` maps a speaker's id, name or role to a voice's name; a speaker's own `voice` comes
-    next. Whoever is left gets a built-in voice in clear contrast to the others; host and guest
-    never share one unless both were asked for by name. A voice without consent is reported to
-    `progress`, and a built-in one speaks instead.
+    next, unless it was asked for somebody else. Whoever is left gets a built-in voice in clear
+    contrast to the others; host and guest never share one unless both were asked for by name.
+    A voice without consent is reported to `progress`, and a built-in one speaks instead.
 
     Raises VoiceError for an unknown voice, or where no voice speaks `language`.
     """
-    listener = progress or Silence()
     able = {name: voice for name, voice in voices.items() if speaks(voice, language)}
-    cast: dict[str, Voice] = {}
-    for speaker in speakers:
-        name = _asked_for(speaker, asked)
-        if name is None:
-            continue
-        voice = choose_voice(name, voices)
-        if not speaks(voice, language):
-            raise VoiceError(
-                f"Voice {voice.name!r}, asked for {speaker.name!r}, does not speak {language!r}.",
-                next_step="Choose one of: " + (", ".join(sorted(able)) or "none does") + ".",
-            )
-        try:
-            check_consent(voice)
-        except ConsentMissing as error:
-            listener.note(f"{error} A built-in voice speaks for {speaker.name} instead.")
-            continue
-        cast[speaker.id] = voice
+    cast = _cast_requests(speakers, voices, able, asked, progress or Silence())
     free = [voice for voice in able.values() if not voice.references and voice.engine == "espeak"]
     if len(cast) < len(speakers) and not free:
         raise VoiceError(
@@ -63,6 +46,36 @@ def cast_voices(
         if speaker.id not in cast:
             cast[speaker.id] = _contrasting(speaker, free, list(cast.values()))
     return {speaker.id: cast[speaker.id] for speaker in speakers}
+
+
+def _cast_requests(
+    speakers: Sequence[Speaker],
+    voices: Mapping[str, Voice],
+    able: Mapping[str, Voice],
+    asked: Mapping[str, str],
+    progress: Progress,
+) -> dict[str, Voice]:
+    """Give the voices that were asked for, where they speak the language and may speak at all."""
+    cast: dict[str, Voice] = {}
+    requests = {speaker.id: _asked_for(speaker, asked) for speaker in speakers}
+    wanted = set(requests.values())
+    for speaker in speakers:
+        name = requests[speaker.id] or (None if speaker.voice in wanted else speaker.voice)
+        if name is None:
+            continue
+        voice = choose_voice(name, voices)
+        if voice.name not in able:
+            raise VoiceError(
+                f"Voice {voice.name!r}, asked for {speaker.name!r}, does not speak this language.",
+                next_step="Choose one of: " + (", ".join(sorted(able)) or "none does") + ".",
+            )
+        try:
+            check_consent(voice)
+        except ConsentMissing as error:
+            progress.note(f"{error} A built-in voice speaks for {speaker.name} instead.")
+            continue
+        cast[speaker.id] = voice
+    return cast
 
 
 def contrast(one: Voice, other: Voice) -> float:
@@ -90,7 +103,7 @@ def _asked_for(speaker: Speaker, asked: Mapping[str, str]) -> str | None:
     for key in (speaker.id, speaker.name, speaker.role):
         if key.strip().casefold() in by_name:
             return by_name[key.strip().casefold()]
-    return speaker.voice
+    return None
 
 
 def _contrasting(speaker: Speaker, free: Sequence[Voice], taken: Sequence[Voice]) -> Voice:

@@ -280,7 +280,8 @@ _DAY = r"(?P<day>[0-3]?\d)(?:st|nd|rd|th)?"
 _NUMBERED_NAME = (
     r"(?P<name>War|Wars|Part|Chapter|Volume|Act|Phase|Type|Title|Book|Section|Rocky|Bowl)"
 )
-_ROMAN = r"(?P<roman>(?=[IVXL])(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3}))"
+# "I" by itself is a pronoun: "Peter I think is right"
+_ROMAN = r"(?P<roman>(?!I\b)(?=[IVXL]+\b)(?:XL|L?X{0,3})(?:IX|IV|V?I{0,3})(?<=[IVXL]))"
 _MINUS = r"(?P<minus>(?<![\w.)])-)?"
 
 _Rule = str | Callable[[re.Match[str]], str]
@@ -360,6 +361,7 @@ _NUMBER_RULES = _compile(
 )
 _LAST_RULES = _compile(
     (rf"\b(?P<name>{'|'.join(REGNAL_NAMES)}) {_ROMAN}\b(?!')", _regnal),
+    (r"\bWorld War I\b", "World War one"),
     (rf"\b{_NUMBERED_NAME} {_ROMAN}\b(?!')", _numbered),
     (r"\b(?:[A-Z]\.\s+){2,}(?=[A-Z])", _initials),
     (rf"(?<![\w.])(?P<short>{_ABBREVIATION})(?!\w)(?=(?P<rest>\s*\S?))", _abbreviation),

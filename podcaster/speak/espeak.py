@@ -7,10 +7,12 @@ a lock lets one of them speak at a time; speaking in parallel takes processes.
 import ctypes
 import hashlib
 import random
+import shutil
 import tempfile
 import threading
 import unicodedata
 from collections.abc import Sequence
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import espeakng_loader
@@ -56,41 +58,25 @@ class _Library:
     """
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="podcaster-espeak-")
-        data = Path(self._folder.name) / "espeak-ng-data"
+        folder = tempfile.mkdtemp(prefix="podcaster-espeak-")
+        # worker processes end without closing their engines, and run no atexit functions
+        self._remove_folder = Finalize(
+            None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=1
+        )
+        data = Path(folder) / "espeak-ng-data"
         self._variants = data / "voices" / "!v"
         self._chunks: list[bytes] = []
         self._samples_left = 0
         # kept, or the C side would call freed memory
         self._receive = _Callback(self._take)
         try:
-            self._variants.mkdir(parents=True)
-            for path in Path(espeakng_loader.get_data_path()).iterdir():
-                if path.name != "voices":
-                    (data / path.name).symlink_to(path)
-            self._c = ctypes.CDLL(espeakng_loader.get_library_path())
+            _link_data(data, self._variants)
+            self._c = _load_library()
         except OSError as error:
             raise EngineError(
                 f"eSpeak NG cannot be loaded: {error}.",
                 next_step="Install it again with `pip install --force-reinstall espeakng-loader`.",
             ) from error
-        self._c.espeak_Info.restype = ctypes.c_char_p
-        self._c.espeak_Synth.argtypes = [
-            ctypes.c_char_p,
-            ctypes.c_size_t,
-            ctypes.c_uint,
-            ctypes.c_int,
-            ctypes.c_uint,
-            ctypes.c_uint,
-            ctypes.c_void_p,
-            ctypes.c_void_p,
-        ]
-        self._c.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        self._c.espeak_TextToPhonemes.argtypes = [
-            ctypes.POINTER(ctypes.c_char_p),
-            ctypes.c_int,
-            ctypes.c_int,
-        ]
         rate_hz = self._c.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT)
         if rate_hz <= 0:
             raise EngineError(f"eSpeak NG does not start with the data in {data}.")
@@ -152,7 +138,36 @@ class _Library:
     def close(self) -> None:
         """Free the library's memory and the temporary folder."""
         self._c.espeak_Terminate()
-        self._folder.cleanup()
+        self._remove_folder()
+
+
+def _link_data(data: Path, variants: Path) -> None:
+    variants.mkdir(parents=True)
+    for path in Path(espeakng_loader.get_data_path()).iterdir():
+        if path.name != "voices":
+            (data / path.name).symlink_to(path)
+
+
+def _load_library() -> ctypes.CDLL:
+    library = ctypes.CDLL(espeakng_loader.get_library_path())
+    library.espeak_Info.restype = ctypes.c_char_p
+    library.espeak_Synth.argtypes = [
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+        ctypes.c_uint,
+        ctypes.c_int,
+        ctypes.c_uint,
+        ctypes.c_uint,
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+    ]
+    library.espeak_TextToPhonemes.restype = ctypes.c_char_p
+    library.espeak_TextToPhonemes.argtypes = [
+        ctypes.POINTER(ctypes.c_char_p),
+        ctypes.c_int,
+        ctypes.c_int,
+    ]
+    return library
 
 
 _lock = threading.Lock()

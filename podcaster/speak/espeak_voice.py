@@ -1,6 +1,7 @@
 """What a `voice.toml` may say about an eSpeak NG voice, and the variant file it becomes."""
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,8 @@ import msgspec
 from podcaster.errors import VoiceError
 from podcaster.model import Voice
 
+# how the model spells languages; private accents (en-gb-x-rp) are none
+_LANGUAGE = re.compile(r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")
 Percent = Annotated[int, msgspec.Meta(ge=50, le=150)]
 
 # files of eSpeak's `lang` folder whose names are not what people call the language
@@ -114,7 +117,7 @@ def _has_dictionary(path: Path, data: Path) -> bool:
 
 def languages() -> tuple[str, ...]:
     """The languages (`en`, `de`, `pt-br`, …) that this eSpeak NG speaks."""
-    return tuple(sorted(name for name in language_files() if "-x-" not in name))
+    return tuple(sorted(name for name in language_files() if _LANGUAGE.match(name)))
 
 
 def find_accent(settings: EspeakSettings, language: str) -> str:

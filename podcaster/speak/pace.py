@@ -6,7 +6,6 @@ weights were fitted by least squares on seven hundred turns of real conversation
 hours), spoken by each of the built-in voices; docs/voices.md says how well they hold.
 """
 
-import atexit
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache, lru_cache
@@ -86,6 +85,4 @@ def count_classes(phonemes: Iterable[Sequence[str]]) -> tuple[int, ...]:
 @cache
 def _speller() -> EspeakVoicer:
     # open for as long as the process lives: estimates are asked for turn by turn
-    voicer = EspeakVoicer()
-    atexit.register(voicer.close)
-    return voicer
+    return EspeakVoicer()

@@ -108,7 +108,10 @@ def read_voice(path: Path) -> Voice:
         consent=file.consent,
     )
     if voice.engine == "espeak":
-        parse_settings(voice)
+        try:
+            parse_settings(voice)
+        except VoiceError as error:
+            raise VoiceError(f"{path}: {error.message}", next_step=error.next_step) from error
     return voice
 
 
@@ -152,6 +155,8 @@ def speaks(voice: Voice, language: str) -> bool:
 
 
 def _parse_voice_file(path: Path) -> VoiceFile:
+    if not path.is_file():
+        raise VoiceError(f"{path} is not a file, expected the description of a voice.")
     try:
         with path.open("rb") as opened:
             data = opened.read(LARGEST_VOICE_FILE_BYTES + 1)

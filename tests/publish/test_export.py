@@ -4,6 +4,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from podcaster.errors import EngineMissing, InputError, RunError
 from podcaster.model import Episode
@@ -225,3 +226,17 @@ def test_a_file_in_the_destinations_place_is_one_sentence(full: Path, tmp_path: 
 def test_without_a_feed_there_is_nothing_to_export(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="There is no feed"):
         export(tmp_path, tmp_path / "site")
+
+
+def test_an_object_store_is_told_what_each_object_is() -> None:
+    told: dict[str, str] = {}
+
+    class Store(MemoryFileSystem):  # type: ignore[misc]
+        protocol = ("s3", "s3a")
+
+        def pipe_file(self, path: str, value: bytes, **arguments: str) -> None:
+            told[path] = arguments["ContentType"]
+
+    tree = _Tree(Store(skip_instance_cache=True), "bucket/pod/", "s3://bucket/pod")
+    tree.write("p/feed.xml", b"x", "application/rss+xml")
+    assert told == {"bucket/pod/p/feed.xml": "application/rss+xml"}

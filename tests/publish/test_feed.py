@@ -174,13 +174,19 @@ def test_episodes_are_numbered_and_the_newest_comes_first(
     assert [(i.episode.run, i.number) for i in items] == [("c-3", 11), ("b-2", 10), ("a-1", 1)]
 
 
-@pytest.mark.parametrize("by", ["run", "guid", "path"])
+@pytest.mark.parametrize("by", ["run", "guid", "path", "beginning", "latest"])
 def test_a_removed_episode_and_its_files_are_gone(
     home: Path, publish_run: Publisher, by: str
 ) -> None:
     run_folder, episode = publish_run()
     add_episode(home, run_folder)
-    reference = {"run": episode.run, "guid": episode.guid, "path": f"runs/{episode.run}/"}[by]
+    reference = {
+        "run": episode.run,
+        "guid": episode.guid,
+        "path": f"runs/{episode.run}/",
+        "beginning": "jane-",
+        "latest": "latest",
+    }[by]
     remove_episode(home, reference)
     assert read_feed(home)[1] == []
     assert not item_folder(home / "feed", episode.guid).exists()
@@ -188,8 +194,23 @@ def test_a_removed_episode_and_its_files_are_gone(
 
 
 def test_removing_what_is_not_there_names_it(home: Path) -> None:
-    with pytest.raises(InputError, match="has no episode of a run 'nobody'"):
-        remove_episode(home, "../../nobody")
+    for reference in ("../../nobody", "nobody"):
+        with pytest.raises(InputError, match="has no episode of a run 'nobody'"):
+            remove_episode(home, reference)
+    for reference in ("", "/", "latest"):
+        with pytest.raises(InputError, match="has no episode of a run") as caught:
+            remove_episode(home, reference)
+    assert "podcaster feed list" in str(caught.value)
+
+
+def test_a_beginning_that_two_runs_share_removes_neither(
+    home: Path, publish_run: Publisher
+) -> None:
+    for name in ("jane-1", "jane-2"):
+        add_episode(home, publish_run(name)[0])
+    with pytest.raises(InputError, match="'jane' could be any of 2 episodes of the feed: jane-"):
+        remove_episode(home, "jane")
+    assert len(read_feed(home)[1]) == 2
 
 
 def test_a_run_that_was_not_published_is_refused(home: Path, tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import hashlib
 import http.client
 import logging
@@ -337,6 +338,27 @@ def test_a_hundred_listeners_download_at_once_and_none_fails(site: Site) -> None
     with ThreadPoolExecutor(100) as pool:
         answers = pool.map(lambda token: site.ask(site.path("audio"), token=token), tokens)
         assert [answer.body == expected for answer in answers] == [True] * 100
+
+
+def test_revoking_cuts_off_a_download_that_has_begun(site: Site) -> None:
+    size = 40_000_000  # more than the sockets' buffers hold
+    folder = item_folder(site.home / "feed", site.item.episode.guid)
+    with (folder / site.item.files["audio"].name).open("r+b") as file:
+        file.truncate(size)
+    text = (folder / "item.json").read_text()
+    old = f'"bytes": {site.item.files["audio"].bytes}'
+    assert text.count(old) == 1
+    (folder / "item.json").write_text(text.replace(old, f'"bytes": {size}'))
+    request = f"GET /{site.token}/{site.path('audio')} HTTP/1.1\r\nHost: x\r\n\r\n"
+    received = 0
+    with socket.create_connection(("127.0.0.1", site.port), timeout=30) as connection:
+        connection.sendall(request.encode())
+        received += len(connection.recv(1000))
+        revoke_listener(site.home, "Ana")
+        with contextlib.suppress(ConnectionResetError):
+            while data := connection.recv(1 << 20):
+                received += len(data)
+    assert 0 < received < size
 
 
 def test_a_listener_who_hangs_up_does_no_harm(site: Site) -> None:

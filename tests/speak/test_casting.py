@@ -72,6 +72,13 @@ def test_two_who_ask_for_one_voice_get_it(voices: dict[str, Voice]) -> None:
     assert {voice.name for voice in cast.values()} == {"ada"}
 
 
+def test_a_voice_asked_for_one_is_taken_from_the_other(voices: dict[str, Voice]) -> None:
+    host = speaker("Robin Hale", "host", voice="ada")
+    cast = cast_voices([host, GUEST], voices, {"guest": "ada"}, language="en")
+    assert cast[GUEST.id].name == "ada"
+    assert contrast(cast[host.id], cast[GUEST.id]) >= CLEAR_CONTRAST
+
+
 def test_every_voice_is_used_before_one_is_shared(voices: dict[str, Voice]) -> None:
     speakers = [speaker(f"Kim {i}", "other") for i in range(len(voices) * 2)]
     cast = cast_voices(speakers, voices, {}, language="en")
@@ -87,7 +94,7 @@ def test_an_unknown_voice_is_an_error(voices: dict[str, Voice]) -> None:
 
 def test_a_voice_that_does_not_speak_the_language_is_an_error(voices: dict[str, Voice]) -> None:
     german = msgspec.structs.replace(voices["ada"], name="gerda", languages=("de",))
-    with pytest.raises(VoiceError, match="'gerda', asked for 'Robin Hale', does not speak 'en'"):
+    with pytest.raises(VoiceError, match="'gerda', asked for 'Robin Hale', does not speak this"):
         cast_voices([HOST], {**voices, "gerda": german}, {"host": "gerda"}, language="en")
     with pytest.raises(VoiceError, match="No built-in voice speaks 'tlh'"):
         cast_voices([HOST], voices, {}, language="tlh")

@@ -1,10 +1,14 @@
 """The contract of `Voicer`, held by the real engine."""
 
 import hashlib
+import multiprocessing
 import pickle
 import random
 import subprocess
 import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +19,8 @@ from podcaster.model import Voice
 from podcaster.speak.espeak import EspeakVoicer, draw_manner
 from podcaster.speak.espeak_voice import format_variant, languages, parse_settings
 from tests.speak.conftest import median_pitch_hz
+
+pytestmark = pytest.mark.engine
 
 SENTENCES = [
     "That is a wonderful question.",
@@ -109,6 +115,19 @@ def test_a_fresh_process_gives_the_same_samples(
     )
     here = voicer.say(SENTENCES, voices["cole"], language="en", seed=3).samples
     assert done.stdout.decode().strip() == hashlib.sha256(here.tobytes()).hexdigest()
+
+
+def _leave_open(folder: str) -> int:
+    tempfile.tempdir = folder
+    EspeakVoicer()
+    return len(list(Path(folder).iterdir()))
+
+
+def test_a_worker_that_ends_without_closing_leaves_nothing_behind(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        assert pool.submit(_leave_open, str(tmp_path)).result() == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_seed_gives_another_take(voicer: EspeakVoicer, voices: dict[str, Voice]) -> None:

@@ -14,6 +14,8 @@ from podcaster.speak.quality import CLIP_LUFS, measure_lufs
 from podcaster.speak.stage import ClipJob, order_clips, plan_clips, render_clip
 from tests.speak.conftest import make_script
 
+pytestmark = pytest.mark.engine
+
 ENGINE_IDS = {"espeak": "espeak-ng test"}
 TURNS = (
     ("host", "Welcome back. How did you come to lighthouses in 1984?"),

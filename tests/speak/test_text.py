@@ -14,6 +14,9 @@ from podcaster.speak.text import (
     split_sentences,
 )
 
+KNOWN = ("Henry ", "World War ", "Jan. ", "1990s", "No. ", "St. ", "km", " million", "U.S.")
+KNOWN += ("a@b.co", "http://a.com", "0.5", "10:30 p.m.", "https://", "(555) 123-4567")
+
 ENGLISH = [
     # money
     ("It cost $3.5 million.", "It cost three point five million dollars."),
@@ -102,6 +105,8 @@ ENGLISH = [
     ("Martin Luther King Jr. spoke", "Martin Luther King Junior spoke"),
     ("Elizabeth II and Henry VIII", "Elizabeth the Second and Henry the Eighth"),
     ("World War II, Chapter IV", "World War two, Chapter four"),
+    ("Paul Irish, and Peter I think", "Paul Irish, and Peter I think"),
+    ("World War I ended", "World War one ended"),
     ("GPT-4, MP3 and 5G", "G.P.T. four, M.P. three and five G"),
     ("COVID-19", "Covid nineteen"),
     # symbols, addresses
@@ -180,6 +185,17 @@ def test_any_text_can_be_prepared(text: str, language: str) -> None:
     for sentence in prepare(text, language):
         assert sentence.written.strip() == sentence.written != ""
         assert not any(ord(character) < 32 for character in sentence.spoken)
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(
+    st.lists(
+        st.sampled_from((*string.digits, *"$€%.,:/-'# °XIV½", *KNOWN)),
+        max_size=12,
+    )
+)
+def test_any_mixture_of_what_the_rules_know_can_be_spelled(parts: list[str]) -> None:
+    assert not any(character in string.digits for character in normalise("".join(parts), "en"))
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

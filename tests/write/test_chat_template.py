@@ -1,14 +1,16 @@
+from typing import Any
+
 import pytest
 
 from podcaster.errors import EngineError
 from podcaster.write.chat_template import ChatTemplate
 
 
-def render(source, system="Be brief.", request="Hello"):
+def render(source: str, system: str = "Be brief.", request: str = "Hello") -> Any:
     return ChatTemplate(source, bos="<s>", eos="</s>").render(system, request)
 
 
-def test_contents_are_apart_from_the_template(chatml):
+def test_contents_are_apart_from_the_template(chatml: str) -> None:
     assert render(chatml) == [
         ("<|im_start|>system\n", True),
         ("Be brief.", False),
@@ -18,7 +20,7 @@ def test_contents_are_apart_from_the_template(chatml):
     ]
 
 
-def test_a_template_without_a_system_role_gets_one_request():
+def test_a_template_without_a_system_role_gets_one_request() -> None:
     source = (
         "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}"
         "{{ raise_exception('System role not supported') }}{% endif %}<{{ m.role }}>{{ m.content }}"
@@ -41,12 +43,12 @@ def test_a_template_without_a_system_role_gets_one_request():
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     ],
 )
-def test_a_hostile_or_broken_template_is_one_sentence(source):
+def test_a_hostile_or_broken_template_is_one_sentence(source: str) -> None:
     with pytest.raises(EngineError, match="chat template") as failure:
         render(source)
     assert "\n" not in str(failure.value)
 
 
-def test_a_template_that_forgets_the_request():
+def test_a_template_that_forgets_the_request() -> None:
     with pytest.raises(EngineError, match="leaves the request out"):
         render("{{ messages[0].content }}")

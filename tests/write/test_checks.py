@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from podcaster.write.checks import (
@@ -11,7 +13,7 @@ from podcaster.write.checks import (
 NAMES = ("Robin Hale", "Ada Lovelace")
 
 
-def context(role="guest", **known):
+def context(role: Any = "guest", **known: Any) -> Any:
     return TurnContext(role=role, names=NAMES, **known)
 
 
@@ -77,14 +79,16 @@ PLANTED = {
     ("name", "text", "known", "left"),
     [(name, *case) for name, cases in PLANTED.items() for case in cases],
 )
-def test_a_planted_fault_is_found_and_repaired(name, text, known, left):
+def test_a_planted_fault_is_found_and_repaired(
+    name: str, text: str, known: dict[str, Any], left: str
+) -> None:
     inspected = inspect_turn(text, context(**known))
     assert name in inspected.findings
     assert inspected.text == left
     assert inspected.usable == bool(left)
 
 
-def test_every_check_has_a_planted_fault():
+def test_every_check_has_a_planted_fault() -> None:
     assert set(PLANTED) == set(CHECKS)
 
 
@@ -97,32 +101,32 @@ def test_every_check_has_a_planted_fault():
         "The U.S. grew by 2 percent. Mr. Smith said so.",
     ],
 )
-def test_clean_speech_has_no_findings(text):
+def test_clean_speech_has_no_findings(text: str) -> None:
     assert inspect_turn(text, context()).findings == ()
     assert inspect_turn(text, context()).text == text
 
 
-def test_a_repair_leaves_nothing_to_find():
+def test_a_repair_leaves_nothing_to_find() -> None:
     for cases in PLANTED.values():
-        for text, known, left in cases:
+        for _, known, left in cases:
             if left:
                 known = {**known, "finished": True}
                 assert inspect_turn(left, context(**known)).findings == (), left
 
 
-def test_a_guest_need_not_ask():
+def test_a_guest_need_not_ask() -> None:
     assert inspect_turn("That is a long time.", context(unasked=5)).findings == ()
 
 
-def test_a_host_who_asks_is_left_alone():
+def test_a_host_who_asks_is_left_alone() -> None:
     inspected = inspect_turn("How long was it?", context(role="host", unasked=5))
     assert inspected.findings == ()
 
 
-def test_the_guests_name_is_missed():
+def test_the_guests_name_is_missed() -> None:
     assert find_name_never_said(["Hello.", "And now?"], "Ada Lovelace") == "Ada Lovelace"
     assert find_name_never_said(["Hello, Ada Lovelace."], "Ada Lovelace") is None
 
 
-def test_unbalanced_quotes_are_taken_off():
+def test_unbalanced_quotes_are_taken_off() -> None:
     assert inspect_turn('He said "no to me.', context()).text == "He said no to me."

@@ -1,14 +1,16 @@
+from pathlib import Path
+
 import pytest
 
 from podcaster.errors import RunError
 from podcaster.write.draft import Draft
 
 
-def never():
+def never() -> None:
     raise AssertionError("this was decided before")
 
 
-def test_what_was_decided_stays_decided(tmp_path):
+def test_what_was_decided_stays_decided(tmp_path: Path) -> None:
     path = tmp_path / "write" / "draft.jsonl"
     with Draft(path, "f") as draft:
         assert draft.step("1", lambda: {"text": "a"}) == {"text": "a"}
@@ -18,7 +20,7 @@ def test_what_was_decided_stays_decided(tmp_path):
         assert draft.reused == 1
 
 
-def test_a_torn_last_line_is_decided_again(tmp_path):
+def test_a_torn_last_line_is_decided_again(tmp_path: Path) -> None:
     path = tmp_path / "draft.jsonl"
     with Draft(path, "f") as draft:
         draft.step("1", lambda: "one")
@@ -32,7 +34,7 @@ def test_a_torn_last_line_is_decided_again(tmp_path):
 
 
 @pytest.mark.parametrize("tail", [b"\x00\x00\x00\n", b"[1, 2]\n", b"{" * 5000 + b"\n"])
-def test_rubbish_at_the_end_is_cut_off(tmp_path, tail):
+def test_rubbish_at_the_end_is_cut_off(tmp_path: Path, tail: bytes) -> None:
     path = tmp_path / "draft.jsonl"
     with Draft(path, "f") as draft:
         draft.step("1", lambda: "one")
@@ -43,7 +45,7 @@ def test_rubbish_at_the_end_is_cut_off(tmp_path, tail):
     assert path.read_bytes() == whole
 
 
-def test_another_fingerprint_starts_anew(tmp_path):
+def test_another_fingerprint_starts_anew(tmp_path: Path) -> None:
     path = tmp_path / "draft.jsonl"
     with Draft(path, "f") as draft:
         draft.step("1", lambda: "one")
@@ -52,7 +54,7 @@ def test_another_fingerprint_starts_anew(tmp_path):
     assert b'"f"' not in path.read_bytes()
 
 
-def test_a_folder_in_its_place_is_one_sentence(tmp_path):
+def test_a_folder_in_its_place_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "draft.jsonl").mkdir()
     with pytest.raises(RunError, match="Cannot write"):
         Draft(tmp_path / "draft.jsonl", "f")

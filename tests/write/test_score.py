@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 from podcaster.write.checks import Inspected
 from podcaster.write.score import Wish, overlap, score
@@ -6,7 +7,9 @@ from podcaster.write.score import Wish, overlap, score
 WISH = Wish(words=12, keywords=("rocket", "fuel"), known=frozenset({"ada"}))
 
 
-def value(text, findings=(), logprob=-3.0, wish=WISH):
+def value(
+    text: str, findings: tuple[str, ...] = (), logprob: float = -3.0, wish: Wish = WISH
+) -> Any:
     return score(Inspected(text, findings), logprob, wish)
 
 
@@ -14,47 +17,47 @@ ON_TOPIC = "We burned the rocket fuel in a shed, and it was loud."
 OFF_TOPIC = "We walked the whole way to a shop, and it was nice."
 
 
-def test_the_topic_counts():
+def test_the_topic_counts() -> None:
     assert value(ON_TOPIC) > value(OFF_TOPIC)
 
 
-def test_the_question_counts():
+def test_the_question_counts() -> None:
     wish = Wish(words=12, question="Did you go to the shop?")
     assert value(OFF_TOPIC, wish=wish) > value(ON_TOPIC, wish=wish)
 
 
-def test_likelier_is_better():
+def test_likelier_is_better() -> None:
     assert value(ON_TOPIC, logprob=-2.0) > value(ON_TOPIC, logprob=-4.0)
 
 
-def test_the_wished_length_is_best():
+def test_the_wished_length_is_best() -> None:
     assert value(ON_TOPIC) > value("Rocket fuel.")
     assert value(ON_TOPIC) > value(f"{ON_TOPIC} " * 4)
 
 
-def test_findings_cost():
+def test_findings_cost() -> None:
     assert value(ON_TOPIC) > value(ON_TOPIC, findings=("advert",))
 
 
-def test_unknown_names_cost_and_known_ones_do_not():
+def test_unknown_names_cost_and_known_ones_do_not() -> None:
     assert value("We asked Jerod about rocket fuel in the old shed, right there.") < value(
         "We asked Ada about rocket fuel in the old shed, right there."
     )
 
 
-def test_a_host_should_ask():
+def test_a_host_should_ask() -> None:
     wish = Wish(words=12, asks=True)
     assert value("What was it like to burn rocket fuel in a shed then?", wish=wish) > value(
         "That was what it is like to burn rocket fuel in there.", wish=wish
     )
 
 
-def test_nothing_is_worst():
+def test_nothing_is_worst() -> None:
     assert value("") == -math.inf
     assert value("…") == -math.inf
 
 
-def test_overlap_is_from_zero_to_one():
+def test_overlap_is_from_zero_to_one() -> None:
     assert overlap(["shed"], ["rocket"]) == 0
     assert 0 < overlap(["rocket", "the"], ["rockets"]) <= 1
     assert overlap(["the", "and"], ["the", "and"]) == 0

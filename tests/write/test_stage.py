@@ -1,0 +1,358 @@
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from podcaster.builtin import MODEL_PATH
+from podcaster.errors import ConfigError, EngineError, InputError
+from podcaster.model import to_json
+from podcaster.progress import Silence
+from podcaster.units import count_words, split_words
+from podcaster.write.disclosure import is_disclosed
+from podcaster.write.llama_cpp import LlamaCppWriter
+from podcaster.write.markdown import format_script, parse_script
+from podcaster.write.notes import read_notes
+from podcaster.write.options import WriteOptions
+from podcaster.write.stage import write
+
+SPEECHES = Path(__file__).parents[3] / "shared" / "data" / "speeches"
+GUEST = "Ada Lovelace"
+
+
+@pytest.fixture
+def run(tmp_path: Path, pace: Any) -> Any:
+    def run(
+        engine: Any,
+        *,
+        seed: Any = 1,
+        disclosure: Any = True,
+        notes: Any = (),
+        draft: Any = "draft.jsonl",
+        **options: Any,
+    ) -> Any:
+        return write(
+            WriteOptions(**{"guest": GUEST, "minutes": 2, **options}),
+            engine,
+            pace=pace,
+            notes=notes,
+            seed=seed,
+            disclosure=disclosure,
+            draft=tmp_path / draft,
+            progress=Silence(),
+        )
+
+    return run
+
+
+@pytest.fixture
+def builtin_writer() -> Any:
+    if not MODEL_PATH.is_file():
+        pytest.skip("the built-in model is not in this tree")
+    writer = LlamaCppWriter(str(MODEL_PATH))
+    yield writer
+    writer.close()
+
+
+def check_episode(result: Any, minutes: float) -> None:
+    """What is true of every written episode."""
+    script = result.script
+    turns = list(script.turns())
+    host = [turn.text for turn in turns if turn.speaker == "host"]
+    assert any(GUEST in text for text in host)
+    assert GUEST in turns[-3].text + turns[-2].text + turns[-1].text
+    assert is_disclosed(script)
+    assert len(script.chapters) >= 2
+    assert parse_script(format_script(script), "script.md") == script
+    texts = [turn.text for turn in turns]
+    for text in texts:
+        assert text == " ".join(text.split())
+        assert "<|" not in text
+    if minutes >= 2:
+        assert abs(result.estimate_s / (60 * minutes) - 1) <= 0.02
+
+
+@pytest.mark.parametrize("minutes", [1, 2, 7])
+def test_a_dialogue_model_writes_an_episode(
+    run: Any, dialogue_writer: LlamaCppWriter, minutes: float
+) -> None:
+    result = run(dialogue_writer, minutes=minutes, topics=("rockets",))
+    check_episode(result, minutes)
+    assert result.counts["candidates"] >= 8
+    assert result.script.title == "Ada Lovelace on rockets"
+    assert result.script.model_sha256 == dialogue_writer.model.sha256
+
+
+@pytest.mark.parametrize("minutes", [2, 6])
+def test_an_instruct_model_writes_an_episode(
+    run: Any, instruct_writer: LlamaCppWriter, minutes: float
+) -> None:
+    result = run(instruct_writer, minutes=minutes, topics=("rockets",))
+    check_episode(result, minutes)
+    assert result.counts["tokens_sampled"] > 100
+
+
+def test_a_long_episode_outgrows_the_context(
+    run: Any, instruct_writer: LlamaCppWriter, dialogue_writer: LlamaCppWriter
+) -> None:
+    check_episode(run(dialogue_writer, minutes=12), 12)
+    result = run(instruct_writer, minutes=14, draft="other.jsonl")
+    check_episode(result, 14)
+
+
+def test_an_instruct_model_is_told_of_the_notes(
+    run: Any, instruct_writer: LlamaCppWriter, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("The rocket engine burned fuel in the tank for nine minutes. " * 3)
+    check_episode(run(instruct_writer, notes=read_notes([str(path)])), 2)
+
+
+def test_the_same_seed_writes_the_same_bytes(run: Any, dialogue_gguf: Path) -> None:
+    scripts = []
+    for draft in "ab":
+        writer = LlamaCppWriter(str(dialogue_gguf))
+        scripts.append(to_json(run(writer, minutes=3, draft=draft).script))
+        writer.close()
+    assert scripts[0] == scripts[1]
+
+
+def test_another_seed_writes_another_script(run: Any, dialogue_writer: LlamaCppWriter) -> None:
+    first = run(dialogue_writer, draft="a")
+    assert first.script.chapters != run(dialogue_writer, seed=2, draft="b").script.chapters
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.93])
+@pytest.mark.parametrize("kind", ["dialogue", "instruct"])
+def test_a_torn_draft_ends_in_the_same_bytes(
+    run: Any, dialogue_gguf: Path, instruct_gguf: Path, tmp_path: Path, share: float, kind: str
+) -> None:
+    model = str(dialogue_gguf if kind == "dialogue" else instruct_gguf)
+    minutes = 9 if kind == "dialogue" else 4
+    writer = LlamaCppWriter(model)
+    whole = to_json(run(writer, minutes=minutes).script)
+    writer.close()
+    draft = tmp_path / "draft.jsonl"
+    data = draft.read_bytes()
+    draft.write_bytes(data[: int(len(data) * share)])
+    writer = LlamaCppWriter(model)
+    result = run(writer, minutes=minutes)
+    writer.close()
+    assert to_json(result.script) == whole
+    assert draft.read_bytes() == data
+    assert result.counts["reused"] > 0 or share == 0.1
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from podcaster.progress import Silence
+from podcaster.write.llama_cpp import LlamaCppWriter
+from podcaster.write.options import WriteOptions
+from podcaster.write.stage import write
+
+class Pace:
+    gap_s = 0.25
+    def turn_s(self, speaker_id, text):
+        return len(text.split()) * 60 / 160
+    def overhead_s(self, chapters):
+        return 8.0 + chapters
+
+class Watched(Silence):
+    def report(self, stage, done, total, unit):
+        print(done, flush=True)
+        if done > float(sys.argv[3]):
+            sys.stdin.readline()  # until the kill comes
+
+result = write(
+    WriteOptions(guest="Ada", minutes=4), LlamaCppWriter(sys.argv[1]), pace=Pace(), notes=(),
+    seed=1, disclosure=True, draft=Path(sys.argv[2]), progress=Watched(),
+)
+print(result.script)
+"""
+
+
+def test_a_killed_run_goes_on_and_ends_in_the_same_script(
+    dialogue_gguf: Path, tmp_path: Path
+) -> Any:
+    def start(draft: Any, stop_s: Any) -> Any:
+        return subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(dialogue_gguf), str(tmp_path / draft), str(stop_s)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+
+    killed = start("draft.jsonl", 60)
+    for line in killed.stdout:
+        if float(line) > 60:
+            os.kill(killed.pid, signal.SIGKILL)
+            break
+    killed.communicate()
+    lines = (tmp_path / "draft.jsonl").read_text().splitlines()
+    assert len(lines) > 2
+    resumed = start("draft.jsonl", 1e9).communicate()[0].splitlines()[-1]
+    whole = start("other.jsonl", 1e9).communicate()[0].splitlines()[-1]
+    assert resumed == whole
+    assert resumed.startswith("Script(")
+
+
+def test_a_finished_draft_needs_no_sampling(run: Any, dialogue_writer: LlamaCppWriter) -> None:
+    first = run(dialogue_writer)
+    again = run(dialogue_writer)
+    assert again.script == first.script
+    assert again.counts["tokens_sampled"] == 0
+
+
+def test_a_draft_for_other_wishes_is_started_anew(
+    run: Any, dialogue_writer: LlamaCppWriter
+) -> None:
+    run(dialogue_writer)
+    other = run(dialogue_writer, topics=("bread",))
+    assert other.counts["reused"] == 0
+
+
+# -- the built-in model ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("minutes", [1, 5])
+def test_the_builtin_model_writes_an_episode(
+    run: Any, builtin_writer: LlamaCppWriter, minutes: float
+) -> None:
+    result = run(builtin_writer, minutes=minutes)
+    check_episode(result, minutes)
+    turns = list(result.script.turns())
+    asked = [turn for turn in turns if turn.speaker == "host"][1:-2]
+    if minutes > 1:
+        assert sum("?" in turn.text for turn in asked) >= 0.8 * len(asked)
+    assert all(a.speaker != b.speaker for a, b in itertools.pairwise(turns))
+
+
+def test_a_guest_out_of_notes_says_what_stands_there(
+    run: Any, builtin_writer: LlamaCppWriter
+) -> None:
+    if not SPEECHES.is_dir():
+        pytest.skip("the speeches are not beside this tree")
+    notes = read_notes([str(SPEECHES / "2009-06-04-address-cairo-university.txt")])
+    result = run(builtin_writer, notes=notes, minutes=5)
+    check_episode(result, 5)
+    said = {" ".join(split_words(sentence)) for sentence in notes[0].sentences}
+    quoting = [turn for turn in result.script.turns() if turn.sources]
+    assert len(quoting) >= 6
+    for turn in quoting:
+        assert turn.sources == ("note-1",)
+        spoken = " ".join(split_words(turn.text))
+        assert any(sentence in spoken for sentence in said)
+    body = [t for c in result.script.chapters[1:-1] for t in c.turns if t.speaker == "guest"]
+    assert sum(bool(turn.sources) for turn in body) >= 0.8 * len(body)
+    assert [source.id for source in result.script.sources] == ["note-1"]
+    positions = [result_position(turn.text, notes[0].sentences) for turn in body if turn.sources]
+    assert positions == sorted(positions)
+
+
+def result_position(text: str, sentences: Any) -> Any:
+    return next(i for i, sentence in enumerate(sentences) if sentence in text)
+
+
+def test_short_notes_leave_room_for_talk(
+    run: Any, builtin_writer: LlamaCppWriter, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(
+        "I built a furnace behind the school, and it melted copper in the sun. The village owns "
+        "the furnace, and it mends the furnace with its own tools.\n\nWe dug a cistern under the "
+        "yard. The cistern kept forty families in water through the drought of that summer."
+    )
+    result = run(builtin_writer, notes=read_notes([str(path)]), minutes=4)
+    check_episode(result, 4)
+    assert any(turn.sources for turn in result.script.turns())
+
+
+def test_the_builtin_model_writes_english_only(run: Any, builtin_writer: LlamaCppWriter) -> None:
+    with pytest.raises(EngineError, match="built-in model writes English only") as failure:
+        run(builtin_writer, language="de")
+    assert "--model" in failure.value.next_step
+
+
+# -- names and scripts of one's own ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../etc", "\N{GRINNING FACE}\N{ROCKET}", "محمد بن موسى", "x" * 120, "Ada: {host} **"],
+)
+def test_any_name_can_be_a_guest(run: Any, dialogue_writer: LlamaCppWriter, name: str) -> None:
+    result = run(dialogue_writer, guest=f" {name}\n")
+    assert result.script.speakers[1].name == name
+    assert parse_script(format_script(result.script), "script.md") == result.script
+    assert is_disclosed(result.script)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "\n\t", "\u202e"])
+def test_nobody_cannot_be_a_guest(run: Any, dialogue_writer: LlamaCppWriter, name: str) -> None:
+    with pytest.raises(ConfigError, match="The guest has no name"):
+        run(dialogue_writer, guest=name)
+
+
+def test_a_giant_name_is_refused(run: Any, dialogue_writer: LlamaCppWriter) -> None:
+    from podcaster.write.stage import check_name
+
+    with pytest.raises(ConfigError, match="has 300 characters, expected at most 120"):
+        check_name("x" * 300, "guest")
+
+
+def test_a_model_is_needed_without_a_script(run: Any) -> None:
+    with pytest.raises(EngineError, match="No model was opened"):
+        run(None)
+
+
+def test_a_script_of_ones_own_is_spoken_as_it_is(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "mine.md"
+    path.write_text("Ada: This is made by AI. Hello.\nBob: Hello, Ada.\n")
+    result = run(None, script=str(path), guest="Bob")
+    assert [turn.text for turn in result.script.turns()] == [
+        "This is made by AI. Hello.",
+        "Hello, Ada.",
+    ]
+    assert {s.name: s.role for s in result.script.speakers} == {"Ada": "host", "Bob": "guest"}
+    assert result.script.title == "A conversation with Bob"
+    words = sum(count_words(turn.text) for turn in result.script.turns())
+    assert result.estimate_s == pytest.approx(words * 60 / 160 + 2 * 0.25 + 9)
+
+
+def test_a_script_of_ones_own_discloses_unless_told_not_to(run: Any, tmp_path: Path) -> None:
+    path = tmp_path / "mine.txt"
+    path.write_text("Ada: Hello.\nBob: Hello, Ada.\n")
+    assert is_disclosed(run(None, script=str(path)).script)
+    assert not is_disclosed(run(None, script=str(path), disclosure=False).script)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "line 1: nobody speaks"),
+        (bytes(range(256)) * 9, "is not text"),
+    ],
+)
+def test_a_script_that_cannot_be_used(
+    run: Any, tmp_path: Path, content: bytes | None, match: str
+) -> None:
+    path = tmp_path / "mine.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=match):
+        run(None, script=str(path))
+
+
+def test_counts_are_plain_data(run: Any, dialogue_writer: LlamaCppWriter) -> None:
+    counts = run(dialogue_writer).counts
+    assert json.loads(json.dumps(counts)) == counts
+    assert counts["turns"] > 0
+    assert any(name.startswith("found.") for name in counts)
