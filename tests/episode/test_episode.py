@@ -16,16 +16,6 @@ KEYS = {
     *("run", "script", "mp3", "transcript", "chapters"),
     *("duration_s", "words", "stages", "published"),
 }
-    "run",
-    "script",
-    "mp3",
-    "transcript",
-    "chapters",
-    "duration_s",
-    "words",
-    "stages",
-    "published",
-]
 
 
 def read_hash(path: str | Path) -> str:
