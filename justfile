@@ -55,7 +55,7 @@ docs-check:
 
 # write the golden files anew; read the difference before committing it
 golden-update:
-    PODCASTER_TEST_GOLDEN=write {{ python }} -m pytest -q -m golden
+    UPDATE_GOLDEN=1 {{ python }} -m pytest -q tests/publish
 
 # make an episode
 demo guest='Barack Obama':

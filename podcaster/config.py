@@ -33,6 +33,7 @@ OTHER_VARIABLES = {
     "PODCASTER_HOME": "the workspace",
     "PODCASTER_SIGN_CERT": "certificate chain for signing, a PEM file",
     "PODCASTER_SIGN_KEY": "private key for signing, a PEM file",
+    "PODCASTER_SIGN_ALGORITHM": "of that key; es256 where nothing is said",
 }
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from podcaster.errors import PodcasterError
-from podcaster.publish.lettering import fit_lines, legible
+from podcaster.publish.accents import draw_line
+from podcaster.publish.lettering import fit_lines, legible, line_spacing
 
 SIZE_PX = 1500
 LONGEST_BYTES = 290_000
@@ -85,18 +86,27 @@ def _write_names(
     y_px = float(art_px + 72)
     if show:
         font, lines = fit_lines(show.upper(), width_px, 60, most_lines=1, largest_px=50)
-        draw.text((_MARGIN_PX, y_px), lines[0], palette.ink, font, stroke_width=1, anchor="la")
+        draw_line(
+            draw,
+            (_MARGIN_PX, y_px),
+            lines[0],
+            font,
+            ink=palette.ink,
+            ground=palette.ground,
+            weight_px=1,
+        )
         y_px += 96
     if not name:
         return
     room_px = SIZE_PX - 80 - y_px
     font, lines = fit_lines(name, width_px, room_px, most_lines=3, largest_px=190)
-    line_px = font.size * 1.08
+    line_px = font.size * line_spacing(name)
     y_px += (room_px - line_px * len(lines)) / 2
+    weight_px = max(1, round(font.size / 45))
     for line in lines:
         place = (_MARGIN_PX - font.size * 0.04, y_px)
-        draw.text(
-            place, line, palette.ink, font, stroke_width=max(1, round(font.size / 45)), anchor="la"
+        draw_line(
+            draw, place, line, font, ink=palette.ink, ground=palette.ground, weight_px=weight_px
         )
         y_px += line_px
 

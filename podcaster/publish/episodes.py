@@ -76,27 +76,43 @@ def add_episode(home: Path, run_folder: Path, *, now: datetime | None = None) ->
 
 
 def remove_episode(home: Path, reference: str, *, now: datetime | None = None) -> FeedItem:
-    """Take an episode, named by its run or guid, out of the feed, and delete the feed's copies.
+    """Take an episode out of the feed, and delete the feed's copies.
 
-    Raises InputError where the feed does not have it.
+    `reference` is its guid, its run's name or the beginning of one, or `latest`, as in `open_run`.
+
+    Raises InputError where the feed does not have it, or has more than one such.
     """
-    wanted = reference.rstrip("/").rsplit("/", 1)[-1]
     with lock_feed(home):
         feed, items = read_feed(home)
-        for item in items:
-            if wanted in (item.episode.guid, item.episode.run):
-                break
-        else:
-            raise InputError(
-                f"The feed has no episode of a run {wanted[:80]!r}; it has {len(items)} episodes.",
-                next_step="List them with `podcaster feed list`.",
-            )
+        item = _find_item(items, reference)
         guids = tuple(guid for guid in feed.episodes if guid != item.episode.guid)
         _commit(home, feed, guids, format_moment(now))
         folder = item_folder(feed_folder(home), item.episode.guid)
         with writing(folder):
             shutil.rmtree(folder)
     return item
+
+
+def _find_item(items: list[FeedItem], reference: str) -> FeedItem:
+    wanted = reference.rstrip("/").rsplit("/", 1)[-1]
+    if wanted == "latest":
+        matches = items[:1]
+    else:
+        matches = [i for i in items if wanted in (i.episode.guid, i.episode.run)] or [
+            i for i in items if wanted and i.episode.run.startswith(wanted)
+        ]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        runs = ", ".join(item.episode.run for item in matches[:4])
+        raise InputError(
+            f"{wanted[:80]!r} could be any of {len(matches)} episodes of the feed: {runs}.",
+            next_step="Type more of the run's name.",
+        )
+    raise InputError(
+        f"The feed has no episode of a run {wanted[:80]!r}.",
+        next_step="List those that it has with `podcaster feed list`.",
+    )
 
 
 def _find_sources(run_folder: Path, episode: Episode) -> dict[str, Path]:

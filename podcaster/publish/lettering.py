@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from PIL import ImageFont
 
+from podcaster.publish.accents import ACCENTS, strip_accents
 from podcaster.publish.text import clean_line, shorten
 
 _PROBE_PX = 40
@@ -40,21 +41,24 @@ def has_glyph(character: str) -> bool:
 
 
 def legible(text: str) -> str:
-    """What of `text` the font can show: without accents if need be, and without emoji.
+    """What of `text` can be written on a picture, decomposed, so that accents stand apart.
 
-    Empty where the most of its letters cannot be shown: a picture without words is better than
-    half a name.
+    Letters come from the font and accents from `accents`; emoji are left out. Empty where a
+    letter cannot be shown: a picture without words is better than half a name.
     """
     line = clean_line(text, longest=120)
-    if all(has_glyph(c) for c in line):
-        return line
-    plain = unicodedata.normalize("NFKD", line.translate(_SPELT))
-    plain = "".join(c for c in plain if not unicodedata.combining(c)).translate(_SPELT)
+    spelt = line if all(has_glyph(c) for c in line) else line.translate(_SPELT)
+    plain = unicodedata.normalize("NFKD", spelt).translate(_SPELT)
+    shown = [c for c in plain if has_glyph(c) or c in ACCENTS]
     letters = [c for c in plain if unicodedata.category(c)[0] in "LN"]
-    shown = [c for c in letters if has_glyph(c)]
-    if not letters or len(shown) < len(letters):
+    if not letters or not all(has_glyph(c) for c in letters):
         return ""
-    return " ".join("".join(c for c in plain if has_glyph(c)).split())
+    return " ".join("".join(shown).split())
+
+
+def line_spacing(text: str) -> float:
+    """How far apart lines stand, in sizes of the type: accents need room above capitals."""
+    return 1.22 if any(c in ACCENTS for c in text) else 1.08
 
 
 def fit_lines(
@@ -67,8 +71,8 @@ def fit_lines(
     for size_px in range(largest_px, _SMALLEST_PX - 1, -4):
         font = _open_font(size_px)
         lines = _wrap(text, font, width_px)
-        fits = len(lines) <= most_lines and len(lines) * size_px * 1.08 <= height_px
-        if fits and all(font.getlength(line) <= width_px for line in lines):
+        fits = len(lines) <= most_lines and len(lines) * size_px * line_spacing(text) <= height_px
+        if fits and all(_width(line, font) <= width_px for line in lines):
             return font, lines
     font = _open_font(_SMALLEST_PX)
     lines = _wrap(text, font, width_px)[:most_lines]
@@ -78,7 +82,7 @@ def fit_lines(
 def _wrap(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> list[str]:
     lines: list[str] = []
     for word in text.split():
-        if lines and font.getlength(f"{lines[-1]} {word}") <= width_px:
+        if lines and _width(f"{lines[-1]} {word}", font) <= width_px:
             lines[-1] += f" {word}"
         else:
             lines.append(word)
@@ -86,6 +90,10 @@ def _wrap(text: str, font: ImageFont.FreeTypeFont, width_px: float) -> list[str]
 
 
 def _cut(line: str, font: ImageFont.FreeTypeFont, width_px: float) -> str:
-    while len(line) > 2 and font.getlength(line) > width_px:
+    while len(line) > 2 and _width(line, font) > width_px:
         line = shorten(line, len(line) - 1)
     return line
+
+
+def _width(line: str, font: ImageFont.FreeTypeFont) -> float:
+    return font.getlength(strip_accents(line))

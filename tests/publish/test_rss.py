@@ -80,7 +80,7 @@ def text(element: etree._Element, path: str) -> str | None:
 
 def test_the_feed_of_the_example_is_the_golden_one() -> None:
     xml = format_feed(make_feed(), [make_item()], BASE, TOKEN)
-    if os.environ.get("PODCASTER_UPDATE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_bytes(xml)
     assert xml == GOLDEN.read_bytes()
 

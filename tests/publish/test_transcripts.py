@@ -36,7 +36,7 @@ SENTENCES = st.lists(
 
 def test_the_vtt_of_the_example_is_the_golden_one(make: SimpleNamespace) -> None:
     vtt = format_vtt(make_sentences(make.script(), make.timeline()))
-    if os.environ.get("PODCASTER_UPDATE_GOLDEN"):
+    if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_bytes(vtt)
     assert vtt == GOLDEN.read_bytes()
 
