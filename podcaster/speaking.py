@@ -87,7 +87,7 @@ class SpeakStage:
         failures: list[str] = []
         for engine in sorted({job.voice.engine for job in missing}):
             theirs = [job for job in missing if job.voice.engine == engine]
-            work = _ClipWork(str(folder))
+            work = ClipWork(str(folder))
             spec = EngineSpec(self.name, engine)
             workers = context.settings.speak.workers
             for outcome in map_locally(theirs, work, spec, workers):
@@ -170,7 +170,7 @@ def say_text(
 
 
 @dataclass(frozen=True)
-class _ClipWork:
+class ClipWork:
     """`render_clip` into a folder; a value that can be sent to another process."""
 
     folder: str
