@@ -37,7 +37,8 @@ def main() -> None:
         result = runner.invoke(app, [*path, "--help"], prog_name="podcaster")
         if result.exit_code != 0:
             sys.exit(f"podcaster {' '.join(path)} --help failed: {result.output}")
-        lines.append(f"\n## `{' '.join(('podcaster', *path))}`\n\n```text\n{result.output.strip()}\n```\n")
+        title = " ".join(("podcaster", *path))
+        lines.append(f"\n## `{title}`\n\n```text\n{result.output.strip()}\n```\n")
     print("".join(lines), end="")
 
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,15 +23,13 @@ from podcaster.units import SAMPLE_RATE_HZ, gain_to_db
 if TYPE_CHECKING:
     from av.container import InputContainer
 
-# PyAV is imported inside functions: speech workers import this module only to write WAV files,
-# and should not carry 40 MB of codecs each.
+# PyAV is imported inside functions: speech workers only write WAV files, and need no codecs.
 
 Samples = NDArray[np.float32]
 
 LONGEST_S = 24 * 3600.0  # a small file can hold days of silence
 SILENCE_LUFS = -70.0  # the absolute gate of BS.1770: nothing below it has a loudness
 SILENCE_DBTP = -120.0
-
 MP3_FRAME_SAMPLES = 1152
 _SEGMENT_FRAMES = 768  # 20 s at 44.1 kHz
 _BEFORE_FRAMES = 8  # lets the encoder's masking model settle; dropped
@@ -135,7 +132,7 @@ def decode(
 
 
 class LoudnessMeter:
-    """Measures loudness (EBU R 128) of samples handed in block by block, by FFmpeg's `ebur128`.
+    """Measures loudness (EBU R 128) block by block, by FFmpeg's filter `ebur128`.
 
     `true_peak=False` saves two thirds of the time; the peak is then `SILENCE_DBTP`.
     """
@@ -154,8 +151,8 @@ class LoudnessMeter:
             layout=layout,
             time_base=Fraction(1, sample_rate_hz),
         )
-        options = "metadata=1:framelog=quiet" + (":peak=true" if true_peak else "")
-        meter = graph.add("ebur128", options)
+        peak = ":peak=true" if true_peak else ""
+        meter = graph.add("ebur128", f"metadata=1:framelog=quiet{peak}")
         self._sink = graph.add("abuffersink")
         self._source.link_to(meter)
         meter.link_to(self._sink)
@@ -233,9 +230,8 @@ class Mp3Writer:
         import av
 
         self._settings = (channels, bitrate_kbps, effort)
-        # no tags: they come when it is published
-        options = {"id3v2_version": "0", "write_id3v1": "0", "write_xing": "1"}
-        self._container = av.open(str(path), "w", format="mp3", options=options)
+        untagged = {"id3v2_version": "0", "write_id3v1": "0", "write_xing": "1"}
+        self._container = av.open(str(path), "w", format="mp3", options=untagged)
         self._stream = self._container.add_stream("libmp3lame", rate=SAMPLE_RATE_HZ)
         _configure_lame(self._stream.codec_context, *self._settings)
         self._container.start_encoding()
@@ -268,29 +264,26 @@ class Mp3Writer:
             while self._queue:
                 self._mux_next()
         finally:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._container.close()
+            self._stop()
 
     def __enter__(self) -> "Mp3Writer":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
         else:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._container.close()
+            self._stop()
+
+    def _stop(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._container.close()
 
     def _submit(self, samples: Samples, take_frames: int | None) -> None:
         while len(self._queue) >= self._longest_queue:
             self._mux_next()
-        job = (samples, self._skip_frames, take_frames, *self._settings)
-        self._queue.append(self._pool.submit(_encode_segment, *job))
+        what = (samples, self._skip_frames, take_frames)
+        self._queue.append(self._pool.submit(_encode_segment, *what, *self._settings))
 
     def _mux_next(self) -> None:
         for packet in self._queue.popleft().result():
@@ -345,10 +338,9 @@ def _opened(path: Path) -> "Iterator[InputContainer]":
 
 def _describe(container: "InputContainer") -> AudioInfo:
     stream = container.streams.audio[0]
+    duration_s = (container.duration or 0) / 1e6
     if stream.duration is not None and stream.time_base is not None:
         duration_s = float(stream.duration * stream.time_base)
-    else:
-        duration_s = (container.duration or 0) / 1e6
     rate_hz = stream.codec_context.sample_rate
     channels = stream.codec_context.channels
     if not rate_hz or not channels:
@@ -392,16 +384,12 @@ def _gather(frames: Iterator[Any], width: int, block_samples: int) -> Iterator[S
 
 def _stated_duration_s(path: Path, container: "InputContainer", info: AudioInfo) -> float:
     """What the header says of the duration; 0 where it says nothing that can be relied on."""
+    if container.format.name != "mp3":
+        # not WAV: recorders leave sizes there that they never correct
+        return info.duration_s if container.format.name in ("flac", "aiff") else 0.0
+    # an MP3 without an Info header has only an estimate, far off where the bitrate varies
     with path.open("rb") as file:
         head = file.read(10)
-        if container.format.name == "wav":
-            # libavformat believes the file's size instead; streamed files state no size
-            stated = 8 + int.from_bytes(head[4:8], "little")
-            streamed = head[:4] != b"RIFF" or stated > 0xFFFF_FF00
-            return 0.0 if streamed else info.duration_s * stated / path.stat().st_size
-        if container.format.name != "mp3":
-            return info.duration_s if container.format.name in ("flac", "aiff") else 0.0
-        # an MP3 without an Info header has only an estimate, far off where the bitrate varies
         tag_bytes = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9] if len(head) > 9 else 0
         file.seek(10 + tag_bytes if head[:3] == b"ID3" else 0)
         frame = file.read(64)

@@ -176,6 +176,7 @@ class ClipWork:
     folder: str
 
     def __call__(self, engine: Any, job: speak_stage.ClipJob) -> Clip:
+        """Speak one clip with an opened `Voicer`."""
         return speak_stage.render_clip(engine, job, Path(self.folder))
 
 

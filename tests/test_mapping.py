@@ -63,9 +63,7 @@ def test_an_item_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_is_told_in_a_sentence(tmp_path: Path) -> None:
     jobs = plan_jobs(tmp_path, 60)
-    with pytest.raises(
-        EngineError, match=r"engine 'espeak' died.*workers = 1"
-    ):
+    with pytest.raises(EngineError, match=r"engine 'espeak' died.*workers = 1"):
         list(map_locally(jobs, _Kill(), ESPEAK, workers=2))
 
 

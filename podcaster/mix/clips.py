@@ -29,7 +29,7 @@ with warnings.catch_warnings():
 _PIECE_S = 8.0
 _SILENT_DB = -55.0  # under the clip's own peak: silence at its ends
 _KEEP_S = 0.008  # of that silence, so that the fades touch no sound
-_FADE_IN_MS, _FADE_OUT_MS = 4, 10
+_FADE_IN_S, _FADE_OUT_S = 0.004, 0.010
 _EDGE_HOP_S = 0.002
 _DURATION_TOLERANCE_S = 0.1
 _LOUDNESS_FRAME_S = 0.4
@@ -123,11 +123,12 @@ def speak_clip(scan: ClipScan, gain: float) -> Iterator[Samples]:
     segments = _read_segments(scan.path, scan.where, scan.first_frame, scan.end_frame)
     for index, segment in enumerate(segments):
         left -= int(segment.frame_count())
+        samples = _to_samples(segment) * np.float32(gain)
         if index == 0:
-            segment = segment.fade_in(min(_FADE_IN_MS, len(segment)))
+            _fade(samples, round(_FADE_IN_S * scan.sample_rate_hz))
         if left == 0:
-            segment = segment.fade_out(min(_FADE_OUT_MS, len(segment)))
-        cleaned = chain.process(_to_samples(segment) * np.float32(gain), last=left == 0)
+            _fade(samples[::-1], round(_FADE_OUT_S * scan.sample_rate_hz))
+        cleaned = chain.process(samples, last=left == 0)
         yield np.asarray(resampler.resample_chunk(cleaned, last=left == 0), dtype=np.float32)
 
 
@@ -148,7 +149,7 @@ class _VoiceChain:
         for name, options in (
             ("highpass", "f=70"),
             # thresholds fit speech that was brought to about -20 LUFS
-            ("acompressor", "threshold=-24dB:ratio=2.2:knee=4:attack=8:release=160:makeup=1.3"),
+            ("acompressor", "threshold=-24dB:ratio=2.2:knee=4:attack=8:release=160:makeup=2.2"),
             ("aformat", "sample_fmts=flt"),
             ("abuffersink", ""),
         ):
@@ -211,6 +212,12 @@ def _broken(where: str, path: Path, what: str) -> RunError:
         f"The clip of {where}, {path}, {what}.",
         next_step="Type `podcaster resume RUN`: it is spoken again.",
     )
+
+
+def _fade(samples: Samples, count: int) -> None:
+    # in place, from the first sample on; pydub's own fades lose a sample at odd rates
+    count = min(count, len(samples))
+    samples[:count] *= np.sin(0.5 * np.pi * np.arange(count, dtype=np.float32) / max(1, count)) ** 2
 
 
 def _to_samples(segment: AudioSegment) -> Samples:

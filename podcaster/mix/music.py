@@ -22,6 +22,9 @@ from podcaster.units import SAMPLE_RATE_HZ, db_to_gain
 OPENING_S = 9.0
 CLOSING_LEAD_S = 4.5  # under the last words
 CLOSING_S = CLOSING_LEAD_S + TAIL_WITH_MUSIC_S
+# where each is heard alone and at its fullest; its level is set there
+OPENING_SOLO_S = (0.0, HEAD_WITH_MUSIC_S)
+CLOSING_SOLO_S = (CLOSING_LEAD_S + 0.25, CLOSING_LEAD_S + 2.0)
 DUCK_DB = -16.0
 
 _DUCK_ATTACK_S = 0.45  # the fall is over when the word begins
@@ -48,17 +51,15 @@ class Theme:
     root: int
     chords: tuple[tuple[int, tuple[int, ...]], ...]
     pattern: tuple[int, ...]
-    beat_s: float
 
 
 def compose_theme(seed: int) -> Theme:
-    """Choose key, chords, figure and tempo (84 to 100 a minute)."""
+    """Choose key, chords and figure."""
     rng = _generator(seed, "theme")
     return Theme(
         root=_KEYS[int(rng.integers(len(_KEYS)))],
         chords=_PROGRESSIONS[int(rng.integers(len(_PROGRESSIONS)))],
         pattern=_PATTERNS[int(rng.integers(len(_PATTERNS)))],
-        beat_s=60.0 / float(rng.integers(84, 101)),
     )
 
 
@@ -83,7 +84,7 @@ def play_closing(seed: int) -> Samples:
     last_s = CLOSING_LEAD_S + 0.25
     bass, notes = _RESOLUTION
     score.pad(theme.root, notes[:4], last_s, CLOSING_S - last_s)
-    score.note(theme.root + bass - 12, last_s, 4.0, 0.5, 0.0)
+    score.note(theme.root + bass - 12, last_s, 4.0, 0.38, 0.0)
     for index, note in enumerate(notes):
         pan = 0.4 * (index / 2 - 1)
         score.note(theme.root + note, last_s + 0.09 * index, 4.0, 0.34, pan)
@@ -150,7 +151,7 @@ class _Score:
         """A pad, a bass note, and the theme's figure in even steps."""
         bass, notes = chord
         self.pad(theme.root, notes, at_s, length_s)
-        self.note(theme.root + bass - 12, at_s, length_s * 1.3, 0.5, 0.0)
+        self.note(theme.root + bass - 12, at_s, length_s * 1.3, 0.38, 0.0)
         step_s = length_s / len(theme.pattern)
         for index, which in enumerate(theme.pattern):
             touch = 0.26 + 0.08 * float(self._rng.random()) + (0.08 if index == 0 else 0.0)

@@ -12,6 +12,8 @@ from podcaster.audio import LoudnessMeter, Samples
 from podcaster.mix.clips import ClipScan, speak_clip
 from podcaster.mix.music import (
     CLOSING_LEAD_S,
+    CLOSING_SOLO_S,
+    OPENING_SOLO_S,
     duck_envelope,
     make_room_tone,
     play_closing,
@@ -25,7 +27,7 @@ BLOCK_SAMPLES = 10 * SAMPLE_RATE_HZ
 MUSIC = "*music"  # the stem of what nobody says, music and room; no speaker can be called so
 
 _WIDTH = 0.22  # outermost place: 0 is the middle, 1 hard right; the channels differ by 3 dB
-_MUSIC_UNDER_VOICES_LU = 2.0
+_MUSIC_UNDER_VOICES_LU = 3.0  # where it plays alone
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,12 @@ def plan_layers(
         return []
     last_word_s = max(end for _, end in speech)
     layers = []
-    for music, start_s in (
-        (play_opening(seed), 0.0),
-        (play_closing(seed), last_word_s - CLOSING_LEAD_S),
+    for music, start_s, (solo_s, solo_end_s) in (
+        (play_opening(seed), 0.0, OPENING_SOLO_S),
+        (play_closing(seed), last_word_s - CLOSING_LEAD_S, CLOSING_SOLO_S),
     ):
         meter = LoudnessMeter(SAMPLE_RATE_HZ, 2, true_peak=False)
-        meter.add(music)
+        meter.add(music[round(solo_s * SAMPLE_RATE_HZ) : round(solo_end_s * SAMPLE_RATE_HZ)])
         change_db = level_lufs - _MUSIC_UNDER_VOICES_LU - meter.result().integrated_lufs
         start = round(start_s * SAMPLE_RATE_HZ)
         # in a very short episode the closing would begin before the episode does
@@ -158,9 +160,8 @@ def render_blocks(plan: Plan, stem: Callable[[str, Samples], None] | None) -> It
 
 
 def _render_background(plan: Plan, start: int, end: int) -> Samples:
-    loop = len(plan.room)
-    first = start % loop
-    background = np.take(plan.room, np.arange(first, first + end - start), axis=0, mode="wrap")
+    turned = np.roll(plan.room, -(start % len(plan.room)), axis=0)
+    background: Samples = np.resize(turned, (end - start, plan.channels))
     for layer in plan.layers:
         begin = max(start, layer.start)
         stop = min(end, layer.start + len(layer.samples))

@@ -136,13 +136,13 @@ def classify_transfer(before: Utterance, turn: Utterance) -> Transfer:
         return Transfer.CHAPTER
     if turn.speaker == before.speaker:
         return Transfer.SAME_SPEAKER
-    if is_backchannel(turn.text):
-        return Transfer.BACKCHANNEL
     words = count_words(turn.text)
     if before.text.rstrip(" \"'”’)").endswith(("?", "？", "؟")):
         if words <= _QUICK_ANSWER_WORDS:
             return Transfer.QUICK_ANSWER
         return Transfer.LONG_ANSWER if words >= _LONG_ANSWER_WORDS else Transfer.AFTER_QUESTION
+    if is_backchannel(turn.text):
+        return Transfer.BACKCHANNEL
     return Transfer.AFTER_BACKCHANNEL if is_backchannel(before.text) else Transfer.PLAIN
 
 

@@ -71,12 +71,15 @@ def test_the_level_agrees_with_ebu_r_128(tmp_path: Path) -> None:
 
 
 def test_rumble_is_taken_out_and_speech_is_left(tmp_path: Path) -> None:
-    for hz, least_db, most_db in ((25.0, -60.0, -15.0), (400.0, -4.0, 4.0)):
+    changes_db = []
+    for hz in (25.0, 400.0):
         quiet = 0.03 * tone(3.0, hz=hz) / 0.3
         scan = scan_clip(tmp_path / "a.wav", save(tmp_path / "a.wav", quiet), "turn 1")
         spoken = np.concatenate(list(speak_clip(scan, 1.0)))[SAMPLE_RATE_HZ : 2 * SAMPLE_RATE_HZ]
-        change_db = 10 * np.log10((spoken**2).mean() / (quiet**2).mean())
-        assert least_db < change_db < most_db
+        changes_db.append(10 * np.log10((spoken**2).mean() / (quiet**2).mean()))
+    rumble_db, speech_db = changes_db
+    assert rumble_db < speech_db - 15
+    assert 0 < speech_db < 8  # what is quiet is lifted, by the compressor
 
 
 def test_both_ends_are_faded(tmp_path: Path) -> None:

@@ -23,9 +23,7 @@ def make_plan(folder: Path, turns: int, turn_s: float = 4.0) -> Plan:
     )
     scan = scan_clip(folder / "a.wav", clip, "turn 1")
     step = round(turn_s * SAMPLE_RATE_HZ)
-    clips = [
-        PlacedClip("ab"[n % 2], scan, 1.0, n * step, n * step + step) for n in range(turns)
-    ]
+    clips = [PlacedClip("ab"[n % 2], scan, 1.0, n * step, n * step + step) for n in range(turns)]
     room = np.full((5000, 2), 1e-4, dtype=np.float32)
     music = np.full((SAMPLE_RATE_HZ * 3, 2), 0.01, dtype=np.float32)
     return Plan(clips, [Layer(1000, music)], room, {"a": -0.2, "b": 0.2}, turns * step, 2)

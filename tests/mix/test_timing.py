@@ -37,7 +37,9 @@ def make_interview(seed: int, turns: int = 60, chapters: int = 4) -> list[Uttera
     return utterances
 
 
-def place(utterances: list[Utterance], seed: int = 1, options: MixOptions = OPTIONS):
+def place(
+    utterances: list[Utterance], seed: int = 1, options: MixOptions = OPTIONS
+) -> tuple[Placement, ...]:
     return place_turns(utterances, options, seed=seed, first_start_s=0.5)
 
 
@@ -106,8 +108,16 @@ def test_what_kind_of_transfer_it_is() -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("Mm-hm.", True), ("Right.", True), ("Oh, wow!", True), ("Yeah, yeah, yeah.", True)]
-    + [("Right?", False), ("Right, so we left.", False), ("No.", False), ("…", False)],
+    [
+        ("Mm-hm.", True),
+        ("Right.", True),
+        ("Oh, wow!", True),
+        ("Yeah, yeah, yeah.", True),
+        ("Right?", False),
+        ("Right, so we left.", False),
+        ("No.", False),
+        ("…", False),
+    ],
 )
 def test_which_turns_are_backchannels(text: str, expected: bool) -> None:
     assert is_backchannel(text) is expected
@@ -129,9 +139,7 @@ def test_editing_one_line_moves_only_the_gaps_around_it() -> None:
     edited = 20
     after[edited] = Utterance(before[edited].speaker, "Something quite different.", 1, 1.7)
     one, other = place(before), place(after)
-    changed = [
-        n for n in range(len(one)) if abs(one[n].gap_s - other[n].gap_s) > 1e-9 and n != 0
-    ]
+    changed = [n for n in range(len(one)) if abs(one[n].gap_s - other[n].gap_s) > 1e-9 and n != 0]
     assert set(changed) <= {edited, edited + 1}
     assert changed
 
@@ -168,9 +176,7 @@ def test_an_episode_lasts_as_long_as_was_planned(music: bool) -> None:
     options = MixOptions(music=music)
     for seed in SEEDS:
         turns = make_interview(seed)
-        placed = place_turns(
-            turns, options, seed=seed, first_start_s=head_and_tail_s(options)[0]
-        )
+        placed = place_turns(turns, options, seed=seed, first_start_s=head_and_tail_s(options)[0])
         spoken_s = sum(turn.duration_s for turn in turns)
         real_s = max(p.end_s for p in placed) + head_and_tail_s(options)[1]
         gaps = len(turns) - 4
