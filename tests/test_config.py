@@ -76,7 +76,8 @@ def test_a_run_keeps_its_settings_with_their_origins(tmp_path: Path) -> None:
 
 
 def test_an_edited_run_configuration_is_checked(tmp_path: Path) -> None:
-    text = config.format_configuration(load(tmp_path)).replace("gap_ms = 180.0", "gap_ms = -3", 1)
+    text = config.format_configuration(load(tmp_path, {"mix.gap_ms": 99.0}))
+    text = text.replace("gap_ms = 99.0", "gap_ms = -3", 1)
     with pytest.raises(ConfigError, match=r"mix\.gap_ms: expected float >= 0\.0, got -3"):
         config.parse_configuration(text, "runs/x/config.toml")
 
