@@ -3,12 +3,14 @@
     python bench/write.py [--minutes M] [--model FILE] [--rounds N]
 
 An episode is written, then written again while every call that goes to llama.cpp's memory and
-decoder is taken down; the calls alone are then made again in the same process. Rounds alternate
-and the smallest time of each counts, because other work on the machine only ever adds to one.
+decoder is taken down; the calls alone are then made again in the same process. Rounds alternate,
+so that both see the same machine, and the median of their ratios counts; the ratio of processor
+times beside it does not see what else the machine is doing.
 """
 
 import argparse
 import json
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -90,11 +92,11 @@ def record(action: Callable[[], Any]) -> list[Call]:
     return calls
 
 
-def time_s(action: Callable[[], Any]) -> float:
-    """How long it takes, in seconds."""
-    started = time.perf_counter()
+def time_s(action: Callable[[], Any]) -> tuple[float, float]:
+    """How long it takes, in seconds: by the clock on the wall, and of the processor."""
+    started, started_cpu = time.perf_counter(), time.process_time()
     action()
-    return time.perf_counter() - started
+    return time.perf_counter() - started, time.process_time() - started_cpu
 
 
 def main() -> None:
@@ -102,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--model", default="builtin")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     settings = parser.parse_args()
     path = str(MODEL_PATH) if settings.model == "builtin" else settings.model
     writer = LlamaCppWriter(path)
@@ -119,7 +121,12 @@ def main() -> None:
             call()
 
     times = [(time_s(episode), time_s(replay)) for _ in range(settings.rounds)]
-    wall_s, decode_s = (min(column) for column in zip(*times, strict=True))
+    wall_s = statistics.median(written[0] for written, _ in times)
+    decode_s = statistics.median(decoded[0] for _, decoded in times)
+    ratios = [
+        statistics.median(written[clock] / decoded[clock] for written, decoded in times)
+        for clock in (0, 1)
+    ]
     counts = results[-1].counts
     words = sum(count_words(turn.text) for turn in results[-1].script.turns())
     print(
@@ -129,7 +136,8 @@ def main() -> None:
                 "minutes": settings.minutes,
                 "wall_s": round(wall_s, 3),
                 "decode_s": round(decode_s, 3),
-                "wall_over_decode": round(wall_s / decode_s, 3),
+                "wall_over_decode": round(ratios[0], 3),
+                "cpu_over_decode": round(ratios[1], 3),
                 "tokens_per_s": round(counts["tokens_sampled"] / wall_s),
                 "words_per_s": round(words / wall_s, 1),
                 "candidates": counts["candidates"],

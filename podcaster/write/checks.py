@@ -28,7 +28,8 @@ class TurnContext:
 
     `previous` is the turn before; `said` are the phrases of all earlier turns (see `phrases_of`);
     `unasked` counts the host's turns since the last question; `question` is one of ours to ask
-    instead; `verbatim` finds the longest run of words that stands in the training transcripts.
+    instead; at an `edge` of the episode greetings and farewells are in place; `verbatim` finds the
+    longest run of words that stands in the training transcripts.
     """
 
     role: Role
@@ -39,6 +40,7 @@ class TurnContext:
     unasked: int = 0
     question: str = ""
     language: str = "en"
+    edge: bool = False
     verbatim: Callable[[str], int] | None = field(default=None, compare=False)
 
 
@@ -97,15 +99,30 @@ def find_missing_end(text: str, context: TurnContext) -> str | None:
     return None if context.finished else "the turn does not end"
 
 
+# a full stop after one of these ends no sentence: "It's not that it's."
+_DANGLING = re.compile(
+    r"\b(?:the|an?|and|but|or|because|if|my|your|our|their|very|it's|I'm|you're|they're|we're|"
+    r"there's|that's|gonna|wanna|(?:kind|sort|lot) of)[.!]+$",
+    re.IGNORECASE,
+)
+
+
 def find_unfinished(text: str, context: TurnContext) -> str | None:
-    """The last sentence breaks off."""
+    """The last sentence breaks off, or one ends in a word that cannot end it."""
     sentences = split_sentences(text, context.language)
-    return sentences[-1][-40:] if sentences and not is_whole(sentences[-1]) else None
+    if sentences and not is_whole(sentences[-1]):
+        return sentences[-1][-40:]
+    return next((s[-40:] for s in sentences if _dangles(s, context)), None)
 
 
 def cut_unfinished(text: str, context: TurnContext) -> str:
-    """Cut back to the last whole sentence."""
-    return keep_whole(text, context.language)
+    """Cut back to the last whole sentence, and leave out those that dangle."""
+    whole = keep_whole(text, context.language)
+    return _drop_sentences(whole, context, lambda sentence: _dangles(sentence, context))
+
+
+def _dangles(sentence: str, context: TurnContext) -> bool:
+    return context.language.startswith("en") and bool(_DANGLING.search(sentence))
 
 
 def find_loop(text: str, context: TurnContext) -> str | None:
@@ -191,7 +208,9 @@ _ADVERT = re.compile(
     r"(?:rate|review|subscribe|follow) (?:us|to the show|this podcast)|buy now|order now)",
     re.IGNORECASE,
 )
-_STAGE_DIRECTION = re.compile(r"\[[^\]\n]{0,80}\]|\([^)\n]{0,80}\)|(?<![\w*])\*[^*\n]{1,60}\*(?![\w*])")
+_STAGE_DIRECTION = re.compile(
+    r"\[[^\]\n]{0,80}\]|\([^)\n]{0,80}\)|(?<![\w*])\*[^*\n]{1,60}\*(?![\w*])"
+)
 _KEPT_ASIDE = re.compile(r"\((?=[^)]*\w+ \w+ \w+ \w+)")  # a real aside has a few words
 _LINK = re.compile(r"!?\[([^\]\n]*)\]\([^)\s]*\)")
 _ADDRESS = re.compile(
@@ -247,7 +266,7 @@ _OUT_OF_PLACE = re.compile(
 
 def find_out_of_place(text: str, context: TurnContext) -> str | None:
     """A greeting, a farewell or a mention of another show in mid-conversation."""
-    match = _OUT_OF_PLACE.search(text)
+    match = None if context.edge else _OUT_OF_PLACE.search(text)
     return match.group() if match else None
 
 
@@ -320,14 +339,17 @@ CHECKS: dict[str, tuple[Check, Repair]] = {
 def inspect_turn(text: str, context: TurnContext) -> Inspected:
     """Check a turn for everything, repairing as it goes."""
     findings = []
-    text = text.strip()
+    text = text.strip().lstrip(_NO_BEGINNING)
     for name, (check, repair) in CHECKS.items():
         if not text:
             break
         if check(text, context) is not None:
             findings.append(name)
             text = repair(text, context)
-    return Inspected(capitalise(_balance_quotes(text)), tuple(findings))
+    return Inspected(capitalise(_balance_quotes(text).lstrip(_NO_BEGINNING)), tuple(findings))
+
+
+_NO_BEGINNING = " .,;:!?-–—…)]"
 
 
 def _balance_quotes(text: str) -> str:

@@ -3,25 +3,27 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from podcaster.model import Chapter, Speaker, Turn
 from podcaster.progress import Progress
 from podcaster.units import count_words, split_words
-from podcaster.write.checks import TurnContext, inspect_turn, phrases_of
+from podcaster.write.checks import Inspected, TurnContext, inspect_turn, phrases_of
 from podcaster.write.draft import Draft
-from podcaster.write.engine import Sampling, Writer
+from podcaster.write.engine import Candidate, Sampling, Writer
 from podcaster.write.length import Clock
 from podcaster.write.outline import ChapterPlan
 from podcaster.write.phrases import derive_seed
 from podcaster.write.prompt import Prompt
 from podcaster.write.score import Wish, score
-from podcaster.write.sentences import split_sentences
+from podcaster.write.sentences import capitalise, split_sentences
 
 ATTEMPTS = 3
+MOST_INSPECTED = 8  # of the candidates for a turn
 TOKENS_PER_WORD = 1.7
+FOREIGN_TOKENS = 3.0  # a word, in languages that vocabularies know less well
 LONGEST_TURN_WORDS = 170
 TOO_LONG = 1.4  # times the wished words; then sentences are dropped from the end
 
@@ -43,6 +45,22 @@ class Craft:
     language: str = "en"
     verbatim: Verbatim | None = None
     known_words: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The next turn: who speaks, about how long, and what else is known of it.
+
+    `question` is ours to ask where a host must and the model does not; the turn goes on from
+    `beginning`; at an `edge` of the episode people greet and say goodbye.
+    """
+
+    speaker: str
+    words: int
+    asks: bool = False
+    question: str = ""
+    beginning: str = ""
+    edge: bool = False
 
 
 @dataclass
@@ -98,20 +116,16 @@ class Conversation:
             "write", min(self.clock.spoken_s, self.clock.target_s), self.clock.target_s, "s"
         )
 
-    def improvise(
-        self, speaker_id: str, *, words: int, asks: bool, question: str = "", beginning: str = ""
-    ) -> str:
+    def improvise(self, wanted: Wanted) -> str:
         """Let the model find the next turn; empty where none of its attempts can be used.
 
-        `question` is ours to ask where a host must and the model does not. The turn is not added.
+        It is not added.
         """
-        words = min(words, LONGEST_TURN_WORDS)
-        self._craft.prompt.make_room(self._most_tokens(words) + count_words(beginning) * 2 + 8)
-        chapter = self.chapters[-1]
-        key = f"{len(self.chapters)}.{len(chapter.turns) + 1}.{self.counts['turns']}"
-        decided = self._draft.step(
-            key, lambda: self._decide(key, speaker_id, words, asks, question, beginning)
-        )
+        room = self._most_tokens(wanted.words) + count_words(wanted.beginning) * 2 + 8
+        self._craft.prompt.make_room(room)
+        turn = len(self.chapters[-1].turns) + 1
+        key = f"{len(self.chapters)}.{turn}.{self.counts['turns']}"
+        decided = self._draft.step(key, lambda: self._decide(key, wanted))
         self.counts["turns"] += 1
         self.counts.update(decided["counts"])
         text: str = decided["text"]
@@ -162,33 +176,15 @@ class Conversation:
         chapter.turns[index] = Turn(speaker=old.speaker, text=text, sources=old.sources)
 
     def _most_tokens(self, words: int) -> int:
-        return int(words * TOKENS_PER_WORD) + 12
+        per_word = TOKENS_PER_WORD if self._craft.language.startswith("en") else FOREIGN_TOKENS
+        return int(min(words, LONGEST_TURN_WORDS) * per_word) + 12
 
-    def _decide(
-        self, key: str, speaker_id: str, words: int, asks: bool, question: str, beginning: str
-    ) -> dict[str, Any]:
+    def _decide(self, key: str, wanted: Wanted) -> dict[str, Any]:
         """Sample, inspect and score candidates until one can be used."""
         craft = self._craft
-        speaker = self.speakers[speaker_id]
         counts: Counter[str] = Counter()
-        wish = Wish(
-            words=words,
-            asks=asks,
-            keywords=self.chapters[-1].plan.keywords,
-            question=self.last_text,
-            known=craft.known_words,
-        )
-        context = TurnContext(
-            role=speaker.role,
-            names=tuple(s.name for s in self.speakers.values()),
-            previous=self.last_text,
-            said=self._said,
-            unasked=self._unasked if asks else 0,
-            question=question,
-            language=craft.language,
-            verbatim=craft.verbatim,
-        )
-        opening = craft.prompt.open_turn(speaker, beginning)
+        wish, context = self._wish(wanted), self._context(wanted)
+        opening = craft.prompt.open_turn(self.speakers[wanted.speaker], wanted.beginning)
         best, best_score = "", -math.inf
         best_findings: tuple[str, ...] = ()
         for attempt in range(ATTEMPTS):
@@ -196,35 +192,65 @@ class Conversation:
             sampling = Sampling(
                 temperature=craft.temperature,
                 min_p=craft.min_p,
-                max_tokens=self._most_tokens(words),
+                max_tokens=self._most_tokens(wanted.words),
                 seed=derive_seed(craft.seed, key, attempt),
                 stop_texts=craft.prompt.stop_texts,
             )
-            for candidate in craft.writer.sample(opening, craft.candidates, sampling):
-                counts["candidates"] += 1
-                said = _SOURCE_MARK.sub("", candidate.text)
+            candidates = craft.writer.sample(opening, craft.candidates, sampling)
+            counts["candidates"] += len(candidates)
+            for candidate in _most_promising(candidates, wish):
+                said = _SOURCE_MARK.sub("", wanted.beginning + candidate.text)
                 inspected = inspect_turn(said, replace(context, finished=candidate.finished))
                 counts.update(f"found.{finding}" for finding in inspected.findings)
-                text = self._fit(inspected.text, words, asks)
-                inspected = replace(inspected, text=text)
-                value = score(inspected, candidate.mean_logprob, wish)
+                text = self._fit(inspected.text, wanted)
+                value = score(replace(inspected, text=text), candidate.mean_logprob, wish)
                 if value > best_score:
                     best, best_score, best_findings = text, value, inspected.findings
             if best:
                 break
         counts.update(f"repaired.{finding}" for finding in best_findings)
-        text = f"{beginning} {best}".strip() if best else ""
-        return {"text": text, "counts": {name: n for name, n in counts.items() if n}}
+        return {"text": best, "counts": {name: n for name, n in counts.items() if n}}
 
-    def _fit(self, text: str, words: int, asks: bool) -> str:
+    def _wish(self, wanted: Wanted) -> Wish:
+        return Wish(
+            words=min(wanted.words, LONGEST_TURN_WORDS),
+            asks=wanted.asks,
+            keywords=self.chapters[-1].plan.keywords,
+            question=self.last_text,
+            known=self._craft.known_words,
+        )
+
+    def _context(self, wanted: Wanted) -> TurnContext:
+        return TurnContext(
+            role=self.speakers[wanted.speaker].role,
+            names=tuple(s.name for s in self.speakers.values()),
+            previous=self.last_text,
+            said=self._said,
+            unasked=self._unasked if wanted.asks else 0,
+            question=wanted.question,
+            language=self._craft.language,
+            edge=wanted.edge,
+            verbatim=self._craft.verbatim,
+        )
+
+    def _fit(self, text: str, wanted: Wanted) -> str:
         """End a host's turn with its question; drop sentences from a turn that is too long."""
-        if asks and "?" in text:
+        if wanted.asks and "?" in text:
             text = text[: text.rindex("?") + 1]
         sentences = split_sentences(text, self._craft.language)
-        while len(sentences) > 1 and count_words(" ".join(sentences)) > words * TOO_LONG:
+        while len(sentences) > 1 and count_words(" ".join(sentences)) > wanted.words * TOO_LONG:
             # a question stays, what leads to it can go
-            del sentences[0 if asks else -1]
-        return " ".join(sentences)
+            del sentences[0 if wanted.asks else -1]
+        return capitalise(" ".join(sentences))
+
+
+def _most_promising(candidates: Sequence[Candidate], wish: Wish) -> Sequence[Candidate]:
+    """Those worth a close look, by their score as they came; the sort is stable."""
+    if len(candidates) <= MOST_INSPECTED:
+        return candidates
+    return sorted(candidates, key=lambda c: -score(Inspected(c.text, ()), c.mean_logprob, wish))[
+        :MOST_INSPECTED
+    ]
 
 
 def words_of_names(*texts: str) -> frozenset[str]:

@@ -1,30 +1,27 @@
 """Commission an episode from an instruct model: an outline it agrees to, then turn by turn."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
 
 import msgspec
 
 from podcaster.builtin.keywords import idf, keywords
 from podcaster.errors import EngineError
-from podcaster.model import Noun, Speaker
+from podcaster.model import Speaker
 from podcaster.units import split_words
 from podcaster.write.checks import find_name_never_said
-from podcaster.write.conversation import Conversation
+from podcaster.write.conversation import Conversation, Wanted
 from podcaster.write.disclosure import disclosure_sentence
 from podcaster.write.draft import Draft
 from podcaster.write.engine import Sampling, Writer
-from podcaster.write.interview import Brief, add_closing_sentences
+from podcaster.write.instruct_outline import MOST_PLANNED_CHAPTERS, Outline, propose_outline
+from podcaster.write.interview import Brief, add_closing_sentences, first_name
 from podcaster.write.length import TOLERANCE, shorten
 from podcaster.write.notes import Note
 from podcaster.write.outline import ChapterPlan, count_chapters
 from podcaster.write.phrases import Phrasebook, derive_seed, seeded
-from podcaster.write.prompt import GrowingText, last_that_fit
+from podcaster.write.prompt import MARGIN_TOKENS, GrowingText, last_that_fit
 from podcaster.write.sentences import capitalise, clean_line
 
-OUTLINE_TOKENS = 1600
-OUTLINE_ATTEMPTS = 3
-MOST_PLANNED_CHAPTERS = 16
 SUMMARY_TOKENS = 260
 NOTES_SHARE = 0.35  # of the context, for sentences of the notes
 KEPT_SHARE = 0.3
@@ -38,55 +35,6 @@ LAST_WORD_S = 5.0
 SHORTEST_EXCHANGE_S = 14.0
 MOST_TURNS = 5000
 MOST_EMPTY_ANSWERS = 40
-
-
-class PlannedChapter(Noun, frozen=True):
-    """A chapter as the model proposes it."""
-
-    title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    keywords: tuple[str, ...]
-    goal: str
-
-
-class Outline(Noun, frozen=True):
-    """An episode as the model proposes it."""
-
-    title: Annotated[str, msgspec.Meta(min_length=1, max_length=300)]
-    summary: str
-    chapters: Annotated[tuple[PlannedChapter, ...], msgspec.Meta(min_length=1)]
-
-
-def outline_schema(chapters: int) -> dict[str, Any]:
-    """The JSON schema that constrains an outline of so many chapters."""
-
-    def text(longest: int) -> dict[str, Any]:
-        return {"type": "string", "minLength": 3, "maxLength": longest}
-
-    chapter = {
-        "type": "object",
-        "properties": {
-            "title": text(60),
-            "keywords": {"type": "array", "items": text(24), "minItems": 2, "maxItems": 6},
-            "goal": text(160),
-        },
-        "required": ["title", "keywords", "goal"],
-        "additionalProperties": False,
-    }
-    return {
-        "type": "object",
-        "properties": {
-            "title": text(80),
-            "summary": text(300),
-            "chapters": {
-                "type": "array",
-                "items": chapter,
-                "minItems": chapters,
-                "maxItems": chapters,
-            },
-        },
-        "required": ["title", "summary", "chapters"],
-        "additionalProperties": False,
-    }
 
 
 class Commission:
@@ -127,36 +75,13 @@ class Commission:
         Raises EngineError where none of its attempts can.
         """
         count = min(MOST_PLANNED_CHAPTERS, count_chapters(self.brief.target_s))
-        value = draft.step("outline", lambda: self._propose(count))
+        value = draft.step(
+            "outline",
+            lambda: propose_outline(
+                self._writer, self.system, self._assignment(), count, self.brief.seed
+            ),
+        )
         return msgspec.convert(value, Outline)
-
-    def _propose(self, count: int) -> Outline:
-        request = (
-            f"{self._assignment()}\n\nPlan {count} chapters. Answer with JSON: the episode's title "
-            "and a summary of one or two sentences; for each chapter a title, a few keywords and "
-            "its goal, that is, what the listener knows after it."
-        )
-        for attempt in range(OUTLINE_ATTEMPTS):
-            sampling = Sampling(
-                temperature=0.7,
-                min_p=0.05,
-                max_tokens=OUTLINE_TOKENS,
-                seed=derive_seed(self.brief.seed, "outline", attempt),
-            )
-            text = self._writer.complete_json(self.system, request, outline_schema(count), sampling)
-            try:
-                outline = msgspec.json.decode(text, type=Outline)
-            except (msgspec.MsgspecError, UnicodeEncodeError):
-                continue
-            if all(clean_line(chapter.title) for chapter in outline.chapters) and clean_line(
-                outline.title
-            ):
-                return _tidy(outline)
-        raise EngineError(
-            f"The model {self._writer.model.name} did not write a usable outline in "
-            f"{OUTLINE_ATTEMPTS} attempts.",
-            next_step="Choose another model: `podcaster setup` lists some that do.",
-        )
 
     def request(self, outline: Outline, summary: str) -> str:
         """What the model is to write, after `summary` where a prompt begins anew."""
@@ -239,12 +164,17 @@ class Commission:
     def _greet(self, talk: Conversation) -> None:
         host, guest = self.brief.host, self.brief.guest
         beginning = disclosure_sentence(self.language) if self.brief.disclosure else ""
-        text = talk.improvise(host.id, words=35, asks=False, beginning=beginning) or beginning
+        text = talk.improvise(Wanted(host.id, 35, beginning=beginning, edge=True)) or beginning
         if find_name_never_said([text], guest.name) is not None:
             talk.counts["found.name_never_said"] += 1
             talk.counts["repaired.name_never_said"] += 1
             text = f"{text} With me is {guest.name}." if self._english else f"{text} {guest.name}!"
         talk.say(host.id, text.strip())
+        reply = talk.improvise(Wanted(guest.id, 14, edge=True))
+        if not reply and self._english:
+            reply = self._book.pick("opening_reply", host=first_name(host.name))
+        if reply:
+            talk.say(guest.id, reply)
         self._turns += 1
 
     def _exchange(self, talk: Conversation, end_s: float) -> None:
@@ -253,14 +183,13 @@ class Commission:
         keyword = (talk.chapters[-1].plan.keywords or ("that",))[0]
         ours = f"What about {keyword}?" if self._english else f"{capitalise(keyword)}?"
         asked_s, answered_s = rng.uniform(*QUESTION_S), rng.uniform(*ANSWER_S)
-        question = talk.improvise(
-            host, words=talk.clock.words_in(asked_s, host), asks=True, question=ours
-        )
+        words = talk.clock.words_in(asked_s, host)
+        question = talk.improvise(Wanted(host, words, asks=True, question=ours))
         self._say(talk, host, question or ours)
         left_s = end_s - talk.clock.spoken_s
         if left_s < answered_s + SHORTEST_EXCHANGE_S:
             answered_s = min(max(left_s, 7.0), ANSWER_S[1])
-        answer = talk.improvise(guest, words=talk.clock.words_in(answered_s, guest), asks=False)
+        answer = talk.improvise(Wanted(guest, talk.clock.words_in(answered_s, guest)))
         answer = shorten(talk.clock, guest, answer, max(left_s + 4.0, 7.0), self.language)
         if answer:
             self._say(talk, guest, answer)
@@ -294,23 +223,29 @@ class Commission:
         talk.begin_chapter(ChapterPlan(title=FAREWELL, subject="goodbye", keywords=()))
         target_s = self.brief.target_s - talk.clock.overhead_s(len(talk.chapters))
         thanks = f"Thank you, {guest.name}." if self._english else f"{guest.name}!"
-        text = talk.improvise(host.id, words=16, asks=False, beginning=thanks) or thanks
+        text = talk.improvise(Wanted(host.id, 16, beginning=thanks, edge=True)) or thanks
         talk.say(host.id, text)
         left_s = target_s - talk.clock.spoken_s - LAST_WORD_S
         words = max(6, talk.clock.words_in(max(1.0, left_s), guest.id))
-        reply = talk.improvise(guest.id, words=words, asks=False)
-        if reply := shorten(talk.clock, guest.id, reply, max(left_s, 6.0), self.language):
+        reply = talk.improvise(Wanted(guest.id, words, edge=True))
+        reply = shorten(talk.clock, guest.id, reply, max(left_s, 6.0), self.language)
+        if not reply and self._english:
+            reply = self._book.pick("farewell_reply", host=first_name(host.name))
+        if reply:
             talk.say(guest.id, reply)
-            left_s = target_s - talk.clock.spoken_s
-            words = max(5, talk.clock.words_in(max(1.0, left_s), host.id))
-            last = talk.improvise(host.id, words=min(words, 40), asks=False)
-            if last := shorten(talk.clock, host.id, last, max(left_s, 5.0), self.language):
-                talk.say(host.id, last)
-        if self._english:
-            add_closing_sentences(talk, target_s, {host.id: "filler_host"})
+        left_s = target_s - talk.clock.spoken_s
+        words = max(5, talk.clock.words_in(max(1.0, left_s), host.id))
+        last = talk.improvise(Wanted(host.id, min(words, 40), edge=True))
+        last = shorten(talk.clock, host.id, last, max(left_s, 5.0), self.language)
+        if not last and self._english:
+            last = self._book.pick("goodbye")
+        if last:
+            talk.say(host.id, last)
         while talk.clock.spoken_s > target_s + TOLERANCE / 2 * self.brief.target_s:
             if not talk.drop_last_sentence(guest.id):
                 break
+        if self._english:
+            add_closing_sentences(talk, target_s, {host.id: "filler_host"})
 
 
 class InstructPrompt:
@@ -345,19 +280,8 @@ class InstructPrompt:
 
     def make_room(self, tokens: int) -> None:
         """Begin anew where the context is nearly full."""
-        if self._text.fits(tokens):
-            return
-        budget = int(self._writer.model.context_tokens * KEPT_SHARE)
-        kept = last_that_fit(self._lines, self._writer, budget)
-        left_out = self._lines[: len(self._lines) - len(kept)]
-        self._restarts += 1
-        self._summary = self._draft.step(
-            f"summary.{self._restarts}", lambda: self._summarise(left_out)
-        )
-        self._lines = kept
-        self._restart()
-        for line in kept:
-            self._text.add(line)
+        if not self._text.fits(tokens):
+            self._begin_anew(tokens)
 
     def open_turn(self, speaker: Speaker, beginning: str) -> str:
         """The speaker's name, and the beginning if there is one."""
@@ -365,8 +289,25 @@ class InstructPrompt:
         return f"{speaker.name}: {beginning}" if beginning else f"{speaker.name}:"
 
     def _add(self, line: str) -> None:
+        size = self._writer.count_tokens(line)
+        if not self._text.fits(size):
+            self._begin_anew(size)
         self._lines.append(line)
         self._text.add(line)
+
+    def _begin_anew(self, needed_tokens: int) -> None:
+        window = self._writer.model.context_tokens
+        kept = last_that_fit(self._lines, self._writer, int(window * KEPT_SHARE))
+        left_out = self._lines[: len(self._lines) - len(kept)]
+        self._restarts += 1
+        self._summary = self._draft.step(
+            f"summary.{self._restarts}", lambda: self._summarise(left_out)
+        )
+        self._restart()
+        free = window - self._text.tokens - needed_tokens - 2 * MARGIN_TOKENS
+        self._lines = last_that_fit(kept, self._writer, free)
+        for line in self._lines:
+            self._text.add(line)
 
     def _restart(self) -> None:
         system = self._commission.system
@@ -402,18 +343,3 @@ class InstructPrompt:
         except (msgspec.MsgspecError, KeyError, UnicodeEncodeError):
             found = ", ".join(keywords(text, 12))
         return clean_line(found)
-
-
-def _tidy(outline: Outline) -> Outline:
-    return Outline(
-        title=clean_line(outline.title),
-        summary=clean_line(outline.summary),
-        chapters=tuple(
-            PlannedChapter(
-                title=clean_line(chapter.title),
-                keywords=tuple(word for k in chapter.keywords if (word := clean_line(k))),
-                goal=clean_line(chapter.goal),
-            )
-            for chapter in outline.chapters
-        ),
-    )

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from podcaster.builtin.keywords import keywords
 from podcaster.model import Speaker
-from podcaster.write.conversation import Conversation
+from podcaster.write.conversation import Conversation, Wanted
 from podcaster.write.disclosure import disclosure_sentence
 from podcaster.write.length import TOLERANCE, choose_parts, shorten
 from podcaster.write.notes import Note
 from podcaster.write.outline import CHAPTER_S, ChapterPlan, count_chapters, plan_chapters
-from podcaster.write.phrases import PHRASES, Phrasebook, fill, seeded
+from podcaster.write.phrases import ANSWERS, PHRASES, Phrasebook, fill, seeded
 from podcaster.write.quote import (
     Passage,
     choose_passages,
@@ -26,6 +26,9 @@ WELCOME = "Welcome"
 GOODBYE = "Thank you, and goodbye"
 SHORTEST_ANSWER_S = 7.0
 ANSWER_S = (11.0, 24.0)
+LED_ANSWER_S = (7.0, 14.0)  # the longer a small model speaks, the further it strays
+OUR_QUESTIONS = 3  # of the host's questions one in so many is the model's
+REACTION_SHARE = 0.3
 QUESTION_WORDS = (9, 22)
 SHORTEST_EXCHANGE_S = 11.0
 CLOSING_SHARE = 0.1  # of the episode, at most, is kept free for closing sentences
@@ -140,32 +143,40 @@ class Interview:
         if not first:
             opening = f"{self._book.pick('transition', topic=plan.subject)} {opening}"
         self._talk.say(host, opening)
-        self._answer(plan, end_s)
+        self._answer(plan.answer if self._brief.led else "", end_s)
         while end_s - self._talk.clock.spoken_s >= SHORTEST_EXCHANGE_S and self._turns < MOST_TURNS:
-            self._ask(plan)
-            self._answer(plan, end_s)
+            self._answer(self._ask(), end_s)
 
-    def _ask(self, plan: ChapterPlan) -> None:
-        rng = self._random("question")
+    def _ask(self) -> str:
+        """Let the host ask; returns how the answer may begin, empty where the model knows best."""
+        host = self._brief.host.id
         ours = self._book.pick("follow_up")
-        words = rng.randint(*QUESTION_WORDS)
-        text = ""
-        if not self._brief.led or self._turns % 2:
-            text = self._talk.improvise(self._brief.host.id, words=words, asks=True, question=ours)
-        if self._brief.led and text and not text.endswith("?"):
-            text = f"{text} {ours}"
-        self._talk.say(self._brief.host.id, text or ours)
+        beginning = self._book.pick("question_start") if self._brief.led else ""
+        words = self._random("question").randint(*QUESTION_WORDS)
         self._turns += 1
+        # a small model's questions lead nowhere, so most of them are ours
+        if not self._brief.led or self._turns % OUR_QUESTIONS == 0:
+            text = self._talk.improvise(
+                Wanted(host, words, asks=True, question=ours, beginning=beginning)
+            )
+            if text and (text.endswith("?") or not self._brief.led):
+                self._talk.say(host, text)
+                return ""
+        if self._random("reaction").random() < REACTION_SHARE:
+            self._talk.say(host, f"{self._book.pick('reaction')} {ours}")
+        else:
+            self._talk.say(host, ours)
+        return ANSWERS[ours] if self._brief.led else ""
 
-    def _answer(self, plan: ChapterPlan, end_s: float) -> None:
+    def _answer(self, beginning: str, end_s: float) -> None:
         guest = self._brief.guest.id
         left_s = end_s - self._talk.clock.spoken_s
-        wished_s = self._random("answer").uniform(*ANSWER_S)
+        wished_s = self._random("answer").uniform(*(LED_ANSWER_S if self._brief.led else ANSWER_S))
         if left_s < wished_s + SHORTEST_EXCHANGE_S:
             # the chapter's last answer takes what is left, within reason
-            wished_s = min(max(left_s, SHORTEST_ANSWER_S), ANSWER_S[1] * 1.3)
+            wished_s = min(max(left_s, SHORTEST_ANSWER_S), ANSWER_S[1])
         words = self._talk.clock.words_in(wished_s, guest)
-        text = self._talk.improvise(guest, words=words, asks=False)
+        text = self._talk.improvise(Wanted(guest, words, beginning=beginning))
         fitting = shorten(self._talk.clock, guest, text, max(left_s + 4.0, 6.0), "en")
         self._talk.say(guest, fitting or self._book.pick("guest_stuck"))
         self._turns += 1
@@ -189,7 +200,8 @@ class Interview:
         quoted_chapters = max(1, min(count, round(quoted_s / CHAPTER_S)))
         groups = group_passages(chosen, quoted_chapters) if chosen else ()
         self._expected_chapters = len(groups) + 2
-        self._open(brief.topics or tuple(plan.subject for plan, _ in groups[:3]))
+        headlines = (max(group, key=lambda p: p.salience).phrase for _, group in groups)
+        self._open(brief.topics or tuple(dict.fromkeys(p for p in headlines if p))[:3])
         chosen = choose_passages(
             passages, self._left_s(), lambda p: turn_s(guest, p.text) + QUESTION_COST_S
         )
@@ -211,7 +223,8 @@ class Interview:
                 self._talk.begin_chapter(plan)
                 self._spoken_chapters.append(plan)
                 if not first:
-                    question = f"{self._book.pick('transition', topic=plan.subject)} {question}"
+                    moving_on = self._book.pick("transition", topic=passage.phrase or plan.subject)
+                    question = f"{moving_on} {self._book.pick('quote_open')}"
                 begun = True
             elif self._random("reaction").random() < 0.4:
                 question = f"{self._book.pick('reaction')} {question}"

@@ -3,48 +3,41 @@
 import contextlib
 import ctypes
 import hashlib
-import os
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import llama_cpp
 import llama_cpp.llama_cpp as lib
 import numpy as np
-import psutil
 
 from podcaster.dialogue import DialogueTemplate, template_from_metadata
-from podcaster.errors import ConfigError, EngineError
-from podcaster.write.chat_template import ChatTemplate
+from podcaster.errors import EngineError
 from podcaster.write.engine import Candidate, Sampling, WriterModel
 from podcaster.write.gguf_file import check_gguf, sha256_model
+from podcaster.write.llama_opening import (
+    BATCH_TOKENS,
+    MOST_PARALLEL,
+    choose_context_tokens,
+    last_log_line,
+    load_model,
+    open_context,
+    read_chat_template,
+    read_metadata,
+)
 from podcaster.write.llama_sampling import (
     LOGPROB_EVERY,
     Grammar,
     SamplerMaker,
     TokenChooser,
     TokenLists,
+    floor_nats,
+    view_logits,
 )
 
-LONGEST_CONTEXT_TOKENS = 8192
-SHORTEST_CONTEXT_TOKENS = 256
-MOST_PARALLEL = 64
-BATCH_TOKENS = 512
 SAMPLING_CELLS = 2048  # for the candidates, beside the prompt's own
-SMALL_MODEL_PARAMETERS = 100_000_000
-# more threads wait for each other at every layer, and on a busy machine that waiting costs a
-# hundred times what they save
-SMALL_MODEL_THREADS = 1
 PROMPT_SEQUENCE = 0
-
-_log_lines: deque[str] = deque(maxlen=60)
-
-
-@lib.llama_log_callback  # type: ignore[untyped-decorator]
-def _keep_log(level: int, text: bytes, _user_data: Any) -> None:
-    _log_lines.append(text.decode("utf-8", "replace").strip())
 
 
 class LlamaCppWriter:
@@ -60,13 +53,13 @@ class LlamaCppWriter:
         file = Path(path)
         check_gguf(file)
         try:
-            self._model = self._load(file, gpu_layers)
+            self._model = load_model(file, gpu_layers, self._resources)
             self._vocab = lib.llama_model_get_vocab(self._model)
-            metadata = _read_metadata(self._model)
+            metadata = read_metadata(self._model)
             template = template_from_metadata(metadata)
-            self._chat = None if template else self._read_chat_template(metadata)
+            self._chat = None if template else read_chat_template(metadata, self._vocab)
             name = metadata.get("general.name", "").strip() or file.stem
-            window = self._choose_context(file, context_tokens)
+            window = choose_context_tokens(self._model, file, context_tokens)
             self._description = WriterModel(
                 name=name[:120],
                 sha256=sha256_model(file),
@@ -75,7 +68,7 @@ class LlamaCppWriter:
                 template=template,
             )
             self._cells = window + SAMPLING_CELLS
-            self._context = self._open_context(self._cells, threads)
+            self._context = open_context(self._model, self._cells, threads, self._resources)
             self._memory = lib.llama_get_memory(self._context)
             self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, MOST_PARALLEL)
             self._resources.callback(lib.llama_batch_free, self._batch)
@@ -222,7 +215,7 @@ class LlamaCppWriter:
         if status != 0:
             raise EngineError(
                 f"llama.cpp could not evaluate {self._batch.n_tokens} tokens (status {status}: "
-                f"{_log_lines[-1] if _log_lines else 'no reason given'}).",
+                f"{last_log_line()}).",
                 next_step="Try a smaller context with `write.context_tokens`.",
             )
 
@@ -252,14 +245,17 @@ class LlamaCppWriter:
         """Draw a token for each candidate, decode them as one batch, drop those that ended."""
         batch, context, size = self._batch, self._context, self._vocab_size
         growing = list(enumerate(choosers, 1))
+        floor = floor_nats(sampling.min_p)
         for step in range(longest):
             # the opening was shared, so its one row of logits is every candidate's
-            shape = (len(growing) if step else 1, size)
-            logits = np.ctypeslib.as_array(lib.llama_get_logits(context), shape=shape)
+            logits = view_logits(context, len(growing) if step else 1, size)
             if step == 0:
                 logits = np.repeat(logits, len(growing), axis=0)
             drawn = self._lists.draw(
-                [chooser for _, chooser in growing], logits, measure=step % LOGPROB_EVERY == 0
+                [chooser for _, chooser in growing],
+                logits,
+                floor_nats=floor,
+                measure=step % LOGPROB_EVERY == 0,
             )
             going = []
             for (sequence, chooser), token in zip(growing, drawn, strict=True):
@@ -347,111 +343,8 @@ class LlamaCppWriter:
                 ends.update(tokens)
         return stops, ends
 
-    # -- opening ------------------------------------------------------------------------------
-
-    def _load(self, path: Path, gpu_layers: int) -> Any:
-        _log_lines.clear()
-        lib.llama_log_set(_keep_log, ctypes.c_void_p(0))
-        lib.llama_backend_init()
-        settings = lib.llama_model_default_params()
-        settings.n_gpu_layers = gpu_layers
-        model = lib.llama_model_load_from_file(os.fsencode(path), settings)
-        if not model:
-            raise EngineError(
-                f"llama.cpp cannot load the model {path}: {_explain_failure()}.",
-                next_step="Download or convert it again, or choose another model.",
-            )
-        self._resources.callback(lib.llama_model_free, model)
-        if lib.llama_model_has_encoder(model) or lib.llama_model_is_recurrent(model):
-            raise EngineError(
-                f"The model {path} is no decoder with a cache that can be rewound.",
-                next_step="Choose a plain transformer: `podcaster setup` lists some.",
-            )
-        return model
-
-    def _read_chat_template(self, metadata: dict[str, str]) -> ChatTemplate:
-        source = metadata.get("tokenizer.chat_template")
-        if source is None:
-            raise EngineError(
-                "The model has neither a dialogue template nor a chat template, so nobody knows "
-                "how to talk to it.",
-                next_step="Choose an instruct model, or one of `podcaster show export`.",
-            )
-        bos, eos = (
-            lib.llama_vocab_get_text(self._vocab, token) if token >= 0 else b""
-            for token in (lib.llama_vocab_bos(self._vocab), lib.llama_vocab_eos(self._vocab))
-        )
-        return ChatTemplate(
-            source, bos=(bos or b"").decode("utf-8", "replace"), eos=(eos or b"").decode()
-        )
-
-    def _choose_context(self, path: Path, wanted: int) -> int:
-        trained = int(lib.llama_model_n_ctx_train(self._model))
-        window = wanted or min(trained, LONGEST_CONTEXT_TOKENS)
-        if wanted and not SHORTEST_CONTEXT_TOKENS <= wanted <= trained:
-            raise ConfigError(
-                f"write.context_tokens is {wanted}, but the model {path.name} takes from "
-                f"{SHORTEST_CONTEXT_TOKENS} to {trained}.",
-                next_step="Set it to 0 for the model's own.",
-            )
-        if window < SHORTEST_CONTEXT_TOKENS:
-            raise EngineError(
-                f"The model {path} has a context of {trained} tokens, expected at least "
-                f"{SHORTEST_CONTEXT_TOKENS}."
-            )
-        return window
-
-    def _open_context(self, cells: int, threads: int) -> Any:
-        settings = lib.llama_context_default_params()
-        settings.n_ctx = cells
-        settings.n_batch = settings.n_ubatch = BATCH_TOKENS
-        settings.n_seq_max = MOST_PARALLEL + 1
-        settings.kv_unified = True
-        settings.no_perf = True
-        if not lib.llama_supports_gpu_offload():
-            # its CPU kernel splits sums by the number of threads: other machine, other script
-            settings.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
-        small = lib.llama_model_n_params(self._model) < SMALL_MODEL_PARAMETERS
-        settings.n_threads = settings.n_threads_batch = threads or _count_threads(small)
-        context = lib.llama_init_from_model(self._model, settings)
-        if not context:
-            raise EngineError(
-                f"llama.cpp cannot open a context of {cells} tokens: {_explain_failure()}.",
-                next_step="Set a smaller `write.context_tokens`, or choose a smaller model.",
-            )
-        self._resources.callback(lib.llama_free, context)
-        return context
-
 
 def _derive_seed(seed: int, number: int) -> int:
     # 31 bits: all ones would ask llama.cpp for a seed from the clock
     digest = hashlib.sha256(f"{seed}:{number}".encode()).digest()
     return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
-
-
-def _count_threads(small: bool) -> int:
-    allowed = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    cores = min(allowed, psutil.cpu_count(logical=False) or allowed)
-    return min(cores, SMALL_MODEL_THREADS) if small else cores
-
-
-def _explain_failure() -> str:
-    lines = [line for line in _log_lines if "error" in line.lower() or "fail" in line.lower()]
-    # the first complaint is the cause, what follows it are consequences
-    return (lines[0] if lines else "no reason given").rstrip(".").replace("\n", " ")[:300]
-
-
-def _read_metadata(model: Any) -> dict[str, str]:
-    return dict(_iterate_metadata(model))
-
-
-def _iterate_metadata(model: Any) -> Iterator[tuple[str, str]]:
-    for key in ("general.name", "tokenizer.chat_template", "podcaster.dialogue_template"):
-        size = lib.llama_model_meta_val_str(model, key.encode(), None, 0)
-        if size < 0:
-            continue
-        buffer = ctypes.create_string_buffer(size + 1)
-        lib.llama_model_meta_val_str(model, key.encode(), buffer, size + 1)
-        yield key, buffer.value.decode("utf-8", "replace")

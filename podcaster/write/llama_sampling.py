@@ -2,6 +2,7 @@
 
 import ctypes
 import json
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -20,9 +21,10 @@ from podcaster.write.engine import Sampling
 DRY_MULTIPLIER = 0.8
 DRY_BASE = 1.75
 DRY_ALLOWED_TOKENS = 5
-DRY_LAST_TOKENS = 256
-FLOOR_NATS = 9.0
-LOGPROB_EVERY = 2  # tokens; a mean over some ranks candidates as well as one over all
+DRY_LAST_TOKENS = 64  # a loop is shorter, and looking further back costs as much as drawing
+MARGIN_NATS = 3.0  # by which DRY may lower the likeliest tokens before unlikely ones are missed
+LOWEST_MIN_P = 1e-4
+LOGPROB_EVERY = 4  # tokens; a mean over some ranks candidates as well as one over all
 
 _MULTIPLES = np.arange(1024)
 
@@ -60,7 +62,7 @@ class TokenLists:
         self._arrays = np.zeros((lists, 4), dtype=np.int64)
         assert ctypes.sizeof(lib.llama_token_data_array) == self._arrays.itemsize * 4
         self._references = [
-            ctypes.byref(lib.llama_token_data_array.from_buffer(memoryview(row)))
+            ctypes.byref(lib.llama_token_data_array.from_buffer(row))  # type: ignore[arg-type]
             for row in self._arrays
         ]
 
@@ -92,19 +94,24 @@ class TokenLists:
         return kept
 
     def draw(
-        self, choosers: Sequence[TokenChooser], logits: NDArray[np.float32], *, measure: bool
+        self,
+        choosers: Sequence[TokenChooser],
+        logits: NDArray[np.float32],
+        *,
+        floor_nats: float,
+        measure: bool,
     ) -> list[int]:
         """Draw a token for each chooser from its row of logits `(n_choosers, n_vocab)`.
 
         One pass of numpy over all rows leaves llama.cpp's samplers some hundred tokens instead of
         the whole vocabulary, at a fraction of the time; what is left out is less likely than the
-        likeliest by e**-FLOOR_NATS, far below any min-p in use. With `measure` the choosers note
-        how likely their tokens were among those left.
+        likeliest by e**-floor_nats (see the function), which min-p would drop anyway. With
+        `measure` the choosers note how likely their tokens were among those left.
         """
         rows, size = logits.shape
         highest = logits.max(axis=1)
         # flat: numpy looks for the true ones of a matrix ten times as long
-        places = np.flatnonzero(logits > (highest - FLOOR_NATS)[:, None])
+        places = np.flatnonzero(logits > (highest - floor_nats)[:, None])
         ends = np.searchsorted(places, _MULTIPLES[: rows + 1] * size)
         likely = logits.reshape(-1)[places]
         references = self.fill(places % size, likely, ends)
@@ -163,6 +170,19 @@ class SamplerMaker:
     def close(self) -> None:
         """Free what is held."""
         lib.llama_sampler_free(self._dry)
+
+
+def view_logits(context: Any, rows: int, size: int) -> NDArray[np.float32]:
+    """The context's logits `(rows, size)`, in place: valid until the next decode."""
+    address = ctypes.addressof(lib.llama_get_logits(context).contents)
+    memory = (ctypes.c_float * (rows * size)).from_address(address)
+    logits: NDArray[np.float32] = np.frombuffer(memory, dtype=np.float32)  # type: ignore[call-overload]
+    return logits.reshape(rows, size)
+
+
+def floor_nats(min_p: float) -> float:
+    """How far below the likeliest token a token's logit may lie to be worth a look."""
+    return MARGIN_NATS - math.log(max(min_p, LOWEST_MIN_P))
 
 
 def _choosing(sampling: Sampling, seed: int) -> list[Any]:

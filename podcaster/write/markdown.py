@@ -41,8 +41,8 @@ _LISTED = re.compile(
     r"(?:,\s*voice:?\s+(?P<voice>[^)]+))?\))?\s*$"
 )
 _MARKS = re.compile(r"(?:\s*(?<!\\)\[(?P<id>[a-z0-9][a-z0-9_-]{0,63})\])\s*$")
-_HEADING = re.compile(r"^(?P<level>#{1,6})\s+(?P<title>.*?)\s*#*$")
-_DETAILS = re.compile(r"<!-- podcaster (\{.*\}) -->\s*\Z", re.DOTALL)
+_HEADING = re.compile(r"^(?P<level>#{1,6})\s+(?P<title>.*?)(?:\s+#+)?$")
+_DETAILS = re.compile(r"^<!-- podcaster (\{[^\n]*\}) -->\s*\Z", re.MULTILINE)
 _REFERENCE = re.compile(r"^\[[a-z0-9][a-z0-9_-]*\]:\s")
 LONGEST_PLAIN_NAME_WORDS = 6
 

@@ -7,6 +7,26 @@ is said twice before everything was said once.
 import hashlib
 import random
 
+# a host's question, and how an answer to it may begin: a small model that begins so stays with it
+ANSWERS: dict[str, str] = {
+    "And what did you take away from that?": "What I took away from it was that",
+    "Can you give me an example?": "For example, I",
+    "What surprised you most about it?": "What surprised me most was that",
+    "How did the people around you see it?": "The people around me said that",
+    "Would you do it the same way again?": "I would do it the same way again, because",
+    "What do most people miss about that?": "Most people miss that",
+    "When did you first notice it?": "I first noticed it when",
+    "What would you tell your younger self about it?": "I would tell my younger self that",
+    "How do you know when it works?": "You know that it works when",
+    "What made that hard?": "It was hard because",
+    "Is there a part of it that you still wonder about?": "I still wonder if",
+    "So where does that leave you today?": "Today, I",
+    "What changed after that?": "After that, I",
+    "Who helped you with it?": "I had a friend who",
+    "What did you try first?": "The first thing I tried was",
+    "Why does that matter to you?": "It matters to me because",
+}
+
 PHRASES: dict[str, tuple[str, ...]] = {
     "hello": (
         "Hello, and welcome.",
@@ -43,19 +63,16 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "Let's stay with that thought, and look at {topic}.",
         "There's another side to this, and that is {topic}.",
     ),
-    "follow_up": (
-        "And what did you take away from that?",
-        "Can you give me an example?",
-        "What surprised you most about it?",
-        "How did the people around you see it?",
-        "Would you do it the same way again?",
-        "What do most people miss about that?",
-        "When did you first notice it?",
-        "What would you tell somebody who is just starting out?",
-        "How do you know when it works?",
-        "What made that hard?",
-        "Is there a part of it that you still wonder about?",
-        "So where does that leave you today?",
+    "follow_up": tuple(ANSWERS),
+    "question_start": (
+        "So how do you",
+        "Do you think that",
+        "What was it like to",
+        "Did you ever",
+        "And why did you",
+        "When you look back, do you",
+        "Is it true that you",
+        "How did you",
     ),
     "about": (
         "What comes to your mind first when you hear {topic}?",
@@ -78,6 +95,14 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "I've written this down here: {topic}. Why?",
         "And what is your answer when people ask about {topic}?",
         "Could you say more about {topic}?",
+    ),
+    "quote_open": (
+        "Where do you stand on that?",
+        "What should we know about it?",
+        "How do you see it?",
+        "What matters most there?",
+        "What have you said about it?",
+        "What is your view?",
     ),
     "quote_on": (
         "Please go on.",

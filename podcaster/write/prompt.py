@@ -119,10 +119,10 @@ class DialoguePrompt:
         spelled = self._template.format_turn(speaker.role, text)
         self._turns.append(spelled)
         self._said.append(text)
-        if not self._text.fits(self._writer.count_tokens(spelled)):
-            self._begin_anew()
-        else:
+        if self._text.fits(self._writer.count_tokens(spelled)):
             self._text.add(spelled)
+        else:
+            self._begin_anew()
 
     def make_room(self, tokens: int) -> None:
         """Begin anew where the context is nearly full."""

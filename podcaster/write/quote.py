@@ -23,10 +23,13 @@ MOST_NAMES_SHARE = 0.2  # of a passage's words; more is a list of dignitaries
 
 _LEANING = re.compile(
     r"^(?:and|but|so|or|yet|because|then|that|this|these|those|it|its|they|he|she|them|their|his|"
-    r"her|such|which|instead|rather|however|therefore|moreover|also|again|too|still|thus|"
-    r"in other words|for example|for instance|of course|similarly|meanwhile|after all)\b",
+    r"her|such|which|instead|rather|however|therefore|moreover|also|again|too|still|thus|likewise|"
+    r"in other words|for example|for instance|of course|similarly|meanwhile|after all|in fact|"
+    r"as a (?:consequence|result)|more recently|furthermore|nevertheless|finally|lastly|all this|"
+    r"(?:the )?(?:second|third|fourth)(?:ly)?)\b",
     re.IGNORECASE,
 )
+_POINTING = re.compile(r"\b(?:also|this|these|those|they|them|he|she)\b", re.IGNORECASE)
 _CEREMONY = re.compile(
     r"\b(?:thank(?:s| you)|good (?:morning|afternoon|evening|to see|to be)|hello|welcome|"
     r"god bless|applause|please (?:sit|be seated)|have a seat|ladies and gentlemen|"
@@ -151,6 +154,7 @@ def recaps(passages: Sequence[Passage], count: int) -> tuple[str, ...]:
         if 6 <= count_words(sentence) <= 24
         and not _LEANING.match(sentence)
         and not sentence.endswith("?")
+        and not _POINTING.search(sentence)
     ]
     options.sort(key=lambda s: (-_salience((s,), weight), s))
     return tuple(dict.fromkeys(options))[:count]
@@ -165,7 +169,11 @@ def _kinship(passages: Sequence[Passage], words: Sequence[set[str]], cut: int) -
 
 def _plan(group: Sequence[Passage], titles: set[str]) -> ChapterPlan:
     ranked = sorted(group, key=lambda passage: -passage.salience)
-    phrases = list(dict.fromkeys(p.phrase for p in ranked if p.phrase))[:3]
+    phrases: list[str] = []
+    for phrase in dict.fromkeys(p.phrase for p in ranked if p.phrase):
+        # "the shadows and a shadow economy" says one thing twice
+        if len(phrases) < 3 and not _stems(phrase) & _stems(" ".join(phrases)):
+            phrases.append(phrase)
     subject = join_words(phrases[:2]) or "what comes next"
     bare = [re.sub(r"^(?:the|an?) ", "", phrase) for phrase in phrases]
     title = capitalise(join_words(bare[:2])) or "What comes next"
@@ -252,6 +260,7 @@ class _Phrases:
     """What a note is about, as a person would name it: noun phrases that it repeats."""
 
     def __init__(self, note: Note) -> None:
+        self._words = Counter(word for s in note.sentences for word in split_words(s))
         self._counts: Counter[str] = Counter()
         self._spelling: dict[str, Counter[str]] = {}
         self._used: Counter[str] = Counter()
@@ -268,10 +277,11 @@ class _Phrases:
             key = phrase.lower()
             words = key.split()
             rarity = sum(min(4.0, max(0.0, idf(w) - COMMON_IDF)) for w in words)
-            times = self._counts[key]
+            # a phrase counts by how often it is said, or by how often all of its words are
+            times = max(self._counts[key], min(self._words[word] for word in words) / 2)
             value = rarity * min(4, times) / (1 + 4 * self._used[key])
             value *= 1.4 if len(words) > 1 else 1.0
-            if times == 1:
+            if times <= 1:
                 # said once and one word long, it is seldom what the text is about
                 value *= 0.15 if len(words) == 1 and not phrase[0].isupper() else 0.6
             if value > best_value:
@@ -304,6 +314,11 @@ def _noun_phrases(sentence: str) -> list[tuple[str, str]]:
         if run and ended and (proper or not _NOT_A_NOUN.search(run[-1].lower())):
             bare = " ".join(run).replace("’", "'").removesuffix("'s")
             article = ""
+            # "the dignity of all" is not something to ask for by the name of "the dignity"
+            whole = j >= len(tokens) or tokens[j].lower() != "of"
+            if not whole and len(run) == 1 and not proper:
+                i = max(j, i + 1)
+                continue
             if before in _DEFINITE | _POSSESSIVE and not (proper and before != "the"):
                 article = "the "
             elif before in ("a", "an"):
@@ -321,6 +336,11 @@ def _is_content(token: str) -> bool:
     if not word[0].isalpha() or len(word) < 3 or word in _EMPTY_WORDS or word in _DETERMINER:
         return False
     return token[0].isupper() or idf(word.removesuffix("'s")) > COMMON_IDF
+
+
+def _stems(phrase: str) -> set[str]:
+    words = (word for word in split_words(phrase) if word not in ("the", "a", "an"))
+    return {word.removesuffix("s") for word in words}
 
 
 def shorten_passage(passage: Passage, sentences: int) -> Passage:

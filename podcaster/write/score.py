@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from podcaster.builtin.keywords import COMMON_IDF, idf
 from podcaster.units import split_words
@@ -16,9 +17,16 @@ LENGTH_WEIGHT = 1.5
 FINDING_COST = 0.35
 STRANGER_COST = 0.5
 NO_QUESTION_COST = 2.0
+GUEST_ASKS_COST = 0.6
+SHOP_TALK_COST = 0.5  # for a word about the podcast itself
+QUOTATION_COST = 0.3  # whom a small model quotes, nobody knows
+MONOTONY_COST = 3.0
+VARIED_SHARE = 0.7  # of a turn's words that should be different ones
 ENOUGH_TOPIC_NATS = 9.0  # of rare words in common; more is no better
 
 _MID_SENTENCE_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-zA-Z]+")
+
+_SHOP_TALK = re.compile(r"\b(?:podcasts?|podcasters?|shows?|episodes?|listeners|conferences?)\b")
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,12 @@ def score(turn: Inspected, mean_logprob: float, wish: Wish) -> float:
         name for name in _MID_SENTENCE_NAME.findall(turn.text) if name.lower() not in wish.known
     }
     value -= STRANGER_COST * len(strangers)
+    value -= SHOP_TALK_COST * len(set(_SHOP_TALK.findall(turn.text.lower())) - wish.known)
+    value -= MONOTONY_COST * max(0.0, VARIED_SHARE - len(set(words)) / len(words))
+    if '"' in turn.text:
+        value -= QUOTATION_COST
+    if not wish.asks and "?" in turn.text:
+        value -= GUEST_ASKS_COST
     if wish.asks and not turn.text.endswith("?"):
         value -= NO_QUESTION_COST / (2 if "?" in turn.text else 1)
     return value
@@ -63,10 +77,15 @@ def score(turn: Inspected, mean_logprob: float, wish: Wish) -> float:
 
 def overlap(words: Sequence[str], wanted: Sequence[str]) -> float:
     """How much of what is wanted is there, from 0 to 1: rare words count for more."""
-    there = {_stem(word) for word in words}
-    common = {_stem(word) for phrase in wanted for word in split_words(phrase)} & there
-    rarity = sum(max(0.0, idf(word) - COMMON_IDF) for word in common)
+    rarities = _rarities(tuple(wanted))
+    rarity = sum(rarities.get(word, 0.0) for word in {_stem(word) for word in words})
     return min(1.0, rarity / ENOUGH_TOPIC_NATS)
+
+
+@lru_cache(maxsize=256)
+def _rarities(wanted: tuple[str, ...]) -> dict[str, float]:
+    words = {_stem(word) for phrase in wanted for word in split_words(phrase)}
+    return {word: max(0.0, idf(word) - COMMON_IDF) for word in words}
 
 
 def _stem(word: str) -> str:

@@ -27,6 +27,7 @@ from podcaster.write.verbatim import open_verbatim
 STAGE_VERSION = 1
 LONGEST_NAME = 120
 DIALOGUE_CANDIDATES = 8
+BUILTIN_CANDIDATES = 20
 INSTRUCT_CANDIDATES = 2
 MOST_TITLE_TOPICS = 3
 HOST, GUEST = "host", "guest"
@@ -87,6 +88,7 @@ def write(
         writing = _Writing(options, engine, host, guest, tuple(notes), seed, disclosure)
         conversation = writing.write(Clock(pace, options.minutes * 60), decisions, progress)
         reused = decisions.reused
+    progress.report("write", options.minutes * 60, options.minutes * 60, "s")
     script = writing.script(conversation)
     after = engine.counts()
     counts: dict[str, Any] = {**dict(sorted(conversation.counts.items())), "reused": reused}
@@ -134,7 +136,8 @@ class _Writing:
         template = self._engine.model.template
         if template is not None:
             prompt = DialoguePrompt(self._engine, template, self._speakers)
-            talk = self._conversation(prompt, clock, draft, progress, DIALOGUE_CANDIDATES)
+            count = BUILTIN_CANDIDATES if brief.led else DIALOGUE_CANDIDATES
+            talk = self._conversation(prompt, clock, draft, progress, count)
             Interview(brief, talk, self._notes).write()
             return talk
         commission = Commission(brief, self._options.language, self._notes, self._engine)

@@ -63,7 +63,11 @@ PLANTED = {
             CLEAN,
         ),
     ],
-    "unfinished": [(f"{CLEAN} Because the", {}, CLEAN), (f"{CLEAN} And then...", {}, CLEAN)],
+    "unfinished": [
+        (f"{CLEAN} Because the", {}, CLEAN),
+        (f"{CLEAN} And then...", {}, CLEAN),
+        (f"It is not that it's. {CLEAN} We had a lot of.", {}, CLEAN),
+    ],
     "short_replies": [("Yeah.", {"previous": "Right."}, "")],
     "never_asks": [
         (
@@ -112,6 +116,11 @@ def test_a_repair_leaves_nothing_to_find() -> None:
             if left:
                 known = {**known, "finished": True}
                 assert inspect_turn(left, context(**known)).findings == (), left
+
+
+def test_greetings_are_in_place_at_the_edges() -> None:
+    text = "Thanks for having me on the show."
+    assert inspect_turn(text, context(edge=True)).findings == ()
 
 
 def test_a_guest_need_not_ask() -> None:

@@ -52,6 +52,16 @@ def test_a_host_should_ask() -> None:
     )
 
 
+def test_guests_do_not_ask_nor_talk_about_the_show() -> None:
+    assert value("We burned the rocket fuel in a shed, and was it loud?") < value(ON_TOPIC)
+    assert value("We burned the rocket fuel on the show, and it was loud.") < value(ON_TOPIC)
+
+
+def test_other_words_are_better_than_the_same_ones() -> None:
+    same = "The rocket fuel and the rocket fuel and the rocket fuel burned."
+    assert value(same) < value(ON_TOPIC)
+
+
 def test_nothing_is_worst() -> None:
     assert value("") == -math.inf
     assert value("…") == -math.inf

@@ -88,6 +88,14 @@ def test_a_dialogue_model_writes_an_episode(
     assert result.script.model_sha256 == dialogue_writer.model.sha256
 
 
+def test_a_tuned_model_asks_its_own_questions(run: Any, dialogue_writer: LlamaCppWriter) -> None:
+    result = run(dialogue_writer, model="some/show.gguf", minutes=4)
+    check_episode(result, 4)
+    assert result.counts["candidates"] >= 8 * result.counts["turns"]
+    led = run(dialogue_writer, minutes=4, draft="led.jsonl")
+    assert led.counts["turns"] != result.counts["turns"]
+
+
 @pytest.mark.parametrize("minutes", [2, 6])
 def test_an_instruct_model_writes_an_episode(
     run: Any, instruct_writer: LlamaCppWriter, minutes: float

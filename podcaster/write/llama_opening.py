@@ -1,0 +1,146 @@
+"""Open a GGUF file with llama.cpp: the model, a context for it, and why that fails."""
+
+import contextlib
+import ctypes
+import os
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import llama_cpp.llama_cpp as lib
+import psutil
+
+from podcaster.errors import ConfigError, EngineError
+from podcaster.write.chat_template import ChatTemplate
+
+LONGEST_CONTEXT_TOKENS = 8192
+SHORTEST_CONTEXT_TOKENS = 256
+MOST_PARALLEL = 64
+BATCH_TOKENS = 512
+SMALL_MODEL_PARAMETERS = 100_000_000
+# more threads wait for each other at every layer, and on a busy machine that waiting costs a
+# hundred times what they save
+SMALL_MODEL_THREADS = 1
+
+_log_lines: deque[str] = deque(maxlen=60)
+
+
+@lib.llama_log_callback  # type: ignore[untyped-decorator]
+def _keep_log(level: int, text: bytes, _user_data: Any) -> None:
+    _log_lines.append(text.decode("utf-8", "replace").strip())
+
+
+def last_log_line() -> str:
+    """What llama.cpp said last; nobody sees it otherwise."""
+    return _log_lines[-1] if _log_lines else "no reason given"
+
+
+def load_model(path: Path, gpu_layers: int, resources: contextlib.ExitStack) -> Any:
+    """Load a model; `resources` frees it. Raises EngineError with llama.cpp's own reason."""
+    _log_lines.clear()
+    lib.llama_log_set(_keep_log, ctypes.c_void_p(0))
+    lib.llama_backend_init()
+    settings = lib.llama_model_default_params()
+    settings.n_gpu_layers = gpu_layers
+    model = lib.llama_model_load_from_file(os.fsencode(path), settings)
+    if not model:
+        raise EngineError(
+            f"llama.cpp cannot load the model {path}: {_explain_failure()}.",
+            next_step="Download or convert it again, or choose another model.",
+        )
+    resources.callback(lib.llama_model_free, model)
+    if lib.llama_model_has_encoder(model) or lib.llama_model_is_recurrent(model):
+        raise EngineError(
+            f"The model {path} is no decoder with a cache that can be rewound.",
+            next_step="Choose a plain transformer: `podcaster setup` lists some.",
+        )
+    return model
+
+
+def read_chat_template(metadata: dict[str, str], vocab: Any) -> ChatTemplate:
+    """The model's chat template. Raises EngineError where it has none."""
+    source = metadata.get("tokenizer.chat_template")
+    if source is None:
+        raise EngineError(
+            "The model has neither a dialogue template nor a chat template, so nobody knows "
+            "how to talk to it.",
+            next_step="Choose an instruct model, or one of `podcaster show export`.",
+        )
+    bos, eos = (
+        lib.llama_vocab_get_text(vocab, token) if token >= 0 else b""
+        for token in (lib.llama_vocab_bos(vocab), lib.llama_vocab_eos(vocab))
+    )
+    return ChatTemplate(
+        source, bos=(bos or b"").decode("utf-8", "replace"), eos=(eos or b"").decode()
+    )
+
+
+def choose_context_tokens(model: Any, path: Path, wanted: int) -> int:
+    """The context to use; `wanted` 0: the model's own, within reason. Raises ConfigError."""
+    trained = int(lib.llama_model_n_ctx_train(model))
+    window = wanted or min(trained, LONGEST_CONTEXT_TOKENS)
+    if wanted and not SHORTEST_CONTEXT_TOKENS <= wanted <= trained:
+        raise ConfigError(
+            f"write.context_tokens is {wanted}, but the model {path.name} takes from "
+            f"{SHORTEST_CONTEXT_TOKENS} to {trained}.",
+            next_step="Set it to 0 for the model's own.",
+        )
+    if window < SHORTEST_CONTEXT_TOKENS:
+        raise EngineError(
+            f"The model {path} has a context of {trained} tokens, expected at least "
+            f"{SHORTEST_CONTEXT_TOKENS}."
+        )
+    return window
+
+
+def open_context(model: Any, cells: int, threads: int, resources: contextlib.ExitStack) -> Any:
+    """Open a context of so many cells; `resources` frees it. Raises EngineError."""
+    settings = lib.llama_context_default_params()
+    settings.n_ctx = cells
+    settings.n_batch = settings.n_ubatch = BATCH_TOKENS
+    settings.n_seq_max = MOST_PARALLEL + 1
+    settings.kv_unified = True
+    settings.no_perf = True
+    if not lib.llama_supports_gpu_offload():
+        # its CPU kernel splits sums by the number of threads: other machine, other script
+        settings.flash_attn_type = lib.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    small = lib.llama_model_n_params(model) < SMALL_MODEL_PARAMETERS
+    settings.n_threads = settings.n_threads_batch = threads or _count_threads(small)
+    context = lib.llama_init_from_model(model, settings)
+    if not context:
+        raise EngineError(
+            f"llama.cpp cannot open a context of {cells} tokens: {_explain_failure()}.",
+            next_step="Set a smaller `write.context_tokens`, or choose a smaller model.",
+        )
+    resources.callback(lib.llama_free, context)
+    return context
+
+
+def _count_threads(small: bool) -> int:
+    allowed = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    cores = min(allowed, psutil.cpu_count(logical=False) or allowed)
+    return min(cores, SMALL_MODEL_THREADS) if small else cores
+
+
+def _explain_failure() -> str:
+    lines = [line for line in _log_lines if "error" in line.lower() or "fail" in line.lower()]
+    # the first complaint is the cause, what follows it are consequences
+    return (lines[0] if lines else "no reason given").rstrip(".").replace("\n", " ")[:300]
+
+
+def read_metadata(model: Any) -> dict[str, str]:
+    """The entries of a model's metadata that matter here."""
+    return dict(_iterate_metadata(model))
+
+
+def _iterate_metadata(model: Any) -> Iterator[tuple[str, str]]:
+    for key in ("general.name", "tokenizer.chat_template", "podcaster.dialogue_template"):
+        size = lib.llama_model_meta_val_str(model, key.encode(), None, 0)
+        if size < 0:
+            continue
+        buffer = ctypes.create_string_buffer(size + 1)
+        lib.llama_model_meta_val_str(model, key.encode(), buffer, size + 1)
+        yield key, buffer.value.decode("utf-8", "replace")
