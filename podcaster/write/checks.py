@@ -6,6 +6,7 @@ fault, and empty text where nothing worth saying is left; such a candidate is no
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ from podcaster.write.sentences import capitalise, is_whole, keep_whole, split_se
 LONGEST_VERBATIM_WORDS = 12  # of a training transcript in one go
 REPEAT_WITHIN_WORDS = 5
 REPEAT_ACROSS_WORDS = 7
+WORN_WORDS = 3  # so short a phrase may come twice in a turn ("I don't know"), and not more often
+WORN_TIMES = 3
 SHORT_REPLY_WORDS = 2
 LOOP_TIMES = 3
 LONGEST_LOOP_WORDS = 12
@@ -161,8 +164,12 @@ def find_short_replies(text: str, context: TurnContext) -> str | None:
 
 
 def find_repeats(text: str, context: TurnContext) -> str | None:
-    """A phrase said twice in the turn, or said before in the conversation."""
+    """A phrase said twice in the turn (a short one thrice), or before in the conversation."""
     words = split_words(text)
+    worn = Counter(_grams(words, WORN_WORDS))
+    for gram, times in worn.items():
+        if times >= WORN_TIMES:
+            return " ".join(gram)
     seen: set[tuple[str, ...]] = set()
     for gram in _grams(words, REPEAT_WITHIN_WORDS):
         if gram in seen:
@@ -177,14 +184,18 @@ def find_repeats(text: str, context: TurnContext) -> str | None:
 def drop_repeats(text: str, context: TurnContext) -> str:
     """Drop the sentences that say again what was said."""
     seen: set[tuple[str, ...]] = set()
+    worn: Counter[tuple[str, ...]] = Counter()
     kept = []
     for sentence in split_sentences(text, context.language):
         words = split_words(sentence)
         grams = list(_grams(words, REPEAT_WITHIN_WORDS)) or [tuple(words)]
+        short = Counter(_grams(words, WORN_WORDS))
         again = len(set(grams)) < len(grams) or any(gram in seen for gram in grams)
+        again = again or any(worn[gram] + times >= WORN_TIMES for gram, times in short.items())
         if again or any(gram in context.said for gram in _grams(words, REPEAT_ACROSS_WORDS)):
             continue
         seen.update(grams)
+        worn.update(short)
         kept.append(sentence)
     return " ".join(kept)
 

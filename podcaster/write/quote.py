@@ -31,10 +31,11 @@ _LEANING = re.compile(
 )
 _POINTING = re.compile(r"\b(?:also|this|these|those|they|them|he|she)\b", re.IGNORECASE)
 _CEREMONY = re.compile(
-    r"\b(?:thank(?:s| you)|good (?:morning|afternoon|evening|to see|to be)|hello|welcome|"
-    r"god bless|applause|please (?:sit|be seated)|have a seat|ladies and gentlemen|"
-    r"(?:madam|mr\.?|mister) (?:speaker|president|chairman|vice)|distinguished guests|"
-    r"fellow (?:citizens|americans)|members of congress|is here|are here|here (?:today|tonight))\b",
+    r"\b(?:thanks?|recogni[sz]e|acknowledge|good (?:morning|afternoon|evening|to see|to be)|"
+    r"hello|welcome|god bless|applause|please (?:sit|be seated)|have a seat|"
+    r"ladies and gentlemen|(?:madam|mr\.?|mister) (?:speaker|president|chairman|vice)|"
+    r"distinguished guests|fellow (?:citizens|americans)|members of congress|is here|are here|"
+    r"here (?:today|tonight))\b",
     re.IGNORECASE,
 )
 _FIRST_PERSON = re.compile(r"\b(?:I|we|my|our|me|us|I'm|I've|we're|we've)\b")
@@ -235,7 +236,8 @@ def _salience(sentences: Sequence[str], weight: Counter[str]) -> float:
     return 0.02 + total / (len(words) + 10)
 
 
-_DEFINITE = frozenset(["the", "this", "that", "these", "those", "their", "his", "her", "its"])
+# "that" is left out: before a verb it is no determiner ("the capsule that carried him")
+_DEFINITE = frozenset(["the", "this", "these", "those", "their", "his", "her", "its"])
 _POSSESSIVE = frozenset({"our", "my", "your"})
 _PREPOSITIONS = "a an some of for in on about with from by"
 _DETERMINER = _DEFINITE | _POSSESSIVE | frozenset(_PREPOSITIONS.split())

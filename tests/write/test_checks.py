@@ -58,6 +58,11 @@ PLANTED = {
     "repeats": [
         (f"{CLEAN} We built it in a shed behind the house.", {}, CLEAN),
         (
+            f"I'm a baker. {CLEAN} I'm a baker, you see. But I'm a baker.",
+            {},
+            f"I'm a baker. {CLEAN} I'm a baker, you see.",
+        ),
+        (
             f"{CLEAN} Nobody believed that it would ever fly.",
             {"said": phrases_of("Nobody believed that it would ever fly, or land.")},
             CLEAN,
@@ -102,6 +107,7 @@ def test_every_check_has_a_planted_fault() -> None:
         CLEAN,
         "I asked myself: why not? The answer came on a Tuesday, at 3.5 degrees (in the cold shed).",
         "Well, that's that. You know, my aunt said so, and I said no.",
+        "I don't know. Or rather, I don't know yet.",
         "The U.S. grew by 2 percent. Mr. Smith said so.",
     ],
 )
