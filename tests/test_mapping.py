@@ -21,7 +21,7 @@ ESPEAK = EngineSpec("speak", "espeak")
 
 def plan_jobs(tmp_path: Path, count: int) -> tuple[ClipJob, ...]:
     speaker = Speaker(id="host", name="Ada", role="host")
-    turns = tuple(Turn(speaker="host", text=f"This is line {i}.") for i in range(count))
+    turns = tuple(Turn(speaker="host", text=f"The right story {i} is true.") for i in range(count))
     script = Script(
         title="t",
         summary="",
@@ -31,7 +31,7 @@ def plan_jobs(tmp_path: Path, count: int) -> tuple[ClipJob, ...]:
         seed=0,
         model="none",
     )
-    casting = cast_voices((speaker,), find_voices(tmp_path), {}, language="en")
+    casting = cast_voices((speaker,), find_voices(tmp_path), {"host": "maeve"}, language="en")
     return plan_clips(script, casting, {"espeak": "espeak"})
 
 

@@ -77,6 +77,7 @@ class _Library:
                 f"eSpeak NG's data cannot be linked into {folder}: {error}."
             ) from error
         self._data = data
+        self._copies = 0
         self._c = self._open()
         self.version = self._c.espeak_Info(None).decode()
 
@@ -84,15 +85,20 @@ class _Library:
         """Load the library again, as if nothing had been said yet.
 
         It keeps the phase of trills (a Scottish "right") in static variables that outlive an
-        utterance and even `espeak_Terminate`; only unloading it forgets them. It takes 10 ms.
+        utterance and even `espeak_Terminate`. It takes 10 ms.
         """
         self._c.espeak_Terminate()
         dlclose(self._c._handle)
         self._c = self._open()
 
     def _open(self) -> ctypes.CDLL:
+        # a copy under a name of its own: whatever else holds the library, these are new variables
+        self._copies += 1
+        copy = self._data.parent / f"{self._copies}-{Path(espeakng_loader.get_library_path()).name}"
         try:
-            library = _load_library()
+            shutil.copyfile(espeakng_loader.get_library_path(), copy)
+            library = _load_library(copy)
+            copy.unlink()
         except OSError as error:
             raise EngineError(
                 f"eSpeak NG cannot be loaded: {error}.",
@@ -169,8 +175,8 @@ def _link_data(data: Path, variants: Path) -> None:
             (data / path.name).symlink_to(path)
 
 
-def _load_library() -> ctypes.CDLL:
-    library = ctypes.CDLL(espeakng_loader.get_library_path())
+def _load_library(path: Path) -> ctypes.CDLL:
+    library = ctypes.CDLL(str(path))
     library.espeak_Info.restype = ctypes.c_char_p
     library.espeak_Synth.argtypes = [
         ctypes.c_char_p,
