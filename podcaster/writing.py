@@ -120,8 +120,12 @@ class WriteStage:
             script = read_script_file(given, options=taken, seed=0, disclosure=False)
             return call(taken, None, pace=_make_pace(context, script.speakers))
         pace = _make_pace(context, _speakers_of(options))
+        model = find_model(options.model)
+        if options.model != "builtin":
+            # beside a show's model lies the index of the text that it was trained on
+            options = msgspec.structs.replace(options, model=str(model))
         settings = {
-            "path": str(find_model(options.model)),
+            "path": str(model),
             "context_tokens": options.context_tokens,
         }
         with closing(open_engine(self.name, WRITE_ENGINE, **settings)) as engine:
@@ -156,7 +160,9 @@ def gather_inputs(settings: Settings) -> Inputs:
         script = read_bytes(path)
     return Inputs(
         note_locations=options.notes,
-        notes=read_notes(options.notes, language=options.language),
+        notes=read_notes(
+            options.notes, language=options.language, allow_private=options.private_notes
+        ),
         script_location=options.script,
         script_bytes=script,
     )
