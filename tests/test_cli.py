@@ -25,7 +25,7 @@ pytestmark = pytest.mark.engine
         (["--guest", "A", "--seed", "-1"], 2, "seed (flag): expected int >= 0, got -1"),
         (["--guest", "A", "--quality", "perfect"], 2, "'perfect' is not one of"),
         (["--guest", "A", "--quality", "standard"], 4, "podcaster setup standard"),
-        (["--guest", "A", "--voice", "oskar"], 2, "--voice takes ROLE=VOICE, got 'oskar'"),
+        (["--guest", "A", "--voice", "hugo"], 2, "--voice takes ROLE=VOICE, got 'hugo'"),
         (["--guest", "A", "--voice", "guest=nobody"], 5, "nobody"),
         (["--guest", "A", "--notes", "missing.txt"], 3, "missing.txt"),
         (["--guest", "A", "--script", "missing.md"], 3, "missing.md"),

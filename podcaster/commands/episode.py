@@ -131,7 +131,7 @@ def parse_voices(pairs: list[str] | None) -> dict[str, str] | None:
         if not (role.strip() and equals and name.strip()):
             raise ConfigError(
                 f"--voice takes ROLE=VOICE, got {pair!r}.",
-                next_step="Type for example `--voice guest=oskar`; "
+                next_step="Type for example `--voice guest=hugo`; "
                 "`podcaster voice list` names the voices.",
             )
         voices[role.strip()] = name.strip()
