@@ -291,4 +291,4 @@ def check_finite(value: float, what: str) -> float:
 def _encode_foreign(value: Any) -> Any:
     if isinstance(value, Path):
         return value.as_posix()
-    raise NotImplementedError(f"cannot encode {type(value).__name__}")
+    raise TypeError(f"cannot encode {type(value).__name__}")

@@ -151,7 +151,7 @@ def test_html_files_are_pages(tmp_path: Path) -> None:
 # -- what cannot be used ---------------------------------------------------------------------------
 
 
-def refuse(location: object, match: str) -> None:
+def expect_refusal(location: object, match: str) -> None:
     with pytest.raises(InputError, match=match) as failure:
         read_notes([str(location)])
     assert failure.value.exit_code == 3
@@ -159,45 +159,47 @@ def refuse(location: object, match: str) -> None:
 
 
 def test_a_missing_note(tmp_path: Path) -> None:
-    refuse(tmp_path / "none.txt", r"none\.txt cannot be read: No such file")
+    expect_refusal(tmp_path / "none.txt", r"none\.txt cannot be read: No such file")
 
 
 def test_a_name_with_a_zero_byte() -> None:
-    refuse("a\0b", "cannot be read")
+    expect_refusal("a\0b", "cannot be read")
 
 
 def test_an_empty_note(tmp_path: Path) -> None:
-    refuse(write(tmp_path / "a.txt", ""), r"a\.txt is empty")
-    refuse(write(tmp_path / "b.txt", " \n\n "), r"b\.txt is empty")
+    expect_refusal(write(tmp_path / "a.txt", ""), r"a\.txt is empty")
+    expect_refusal(write(tmp_path / "b.txt", " \n\n "), r"b\.txt is empty")
 
 
 def test_a_note_without_sentences(tmp_path: Path) -> None:
-    refuse(write(tmp_path / "a.txt", "one\n\ntwo\n"), "holds no whole sentence")
+    expect_refusal(write(tmp_path / "a.txt", "one\n\ntwo\n"), "holds no whole sentence")
 
 
 def test_a_binary_note(tmp_path: Path) -> None:
-    refuse(write(tmp_path / "a.txt", bytes(range(256)) * 40), "is not text")
-    refuse(write(tmp_path / "b.txt", b"\x7fELF\x02\x01\x01\x00\x00\x00abc" * 30), "is not text")
+    expect_refusal(write(tmp_path / "a.txt", bytes(range(256)) * 40), "is not text")
+    expect_refusal(
+        write(tmp_path / "b.txt", b"\x7fELF\x02\x01\x01\x00\x00\x00abc" * 30), "is not text"
+    )
 
 
 def test_a_folder(tmp_path: Path) -> None:
-    refuse(tmp_path, "is a folder")
+    expect_refusal(tmp_path, "is a folder")
 
 
 def test_a_device() -> None:
-    refuse("/dev/zero", "is not a regular file")
+    expect_refusal("/dev/zero", "is not a regular file")
 
 
 def test_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    refuse(tmp_path / "pipe", "is not a regular file")
+    expect_refusal(tmp_path / "pipe", "is not a regular file")
 
 
 def test_a_gigabyte_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     with path.open("wb") as file:
         file.truncate(1_000_000_000)
-    refuse(path, r"has 1000\.0 MB, expected at most 20 MB")
+    expect_refusal(path, r"has 1000\.0 MB, expected at most 20 MB")
 
 
 def test_too_many_notes() -> None:
@@ -262,7 +264,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_page_inside_this_network_is_refused(site: str) -> None:
-    refuse(f"{site}/text", r"lies inside this machine's network \(127\.0\.0\.1\)")
+    expect_refusal(f"{site}/text", r"lies inside this machine's network \(127\.0\.0\.1\)")
 
 
 def test_a_page_inside_this_network_is_read_where_that_is_allowed(site: str) -> None:
@@ -293,7 +295,7 @@ def test_nobody_answers() -> None:
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.com/a", "http://"])
 def test_other_schemes_are_refused(url: str) -> None:
-    refuse(url, "neither http nor https")
+    expect_refusal(url, "neither http nor https")
 
 
 @pytest.mark.parametrize(
@@ -302,4 +304,4 @@ def test_other_schemes_are_refused(url: str) -> None:
 def test_private_addresses_are_refused(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    refuse(f"http://{host}/", "lies inside this machine's network")
+    expect_refusal(f"http://{host}/", "lies inside this machine's network")
