@@ -39,6 +39,10 @@ class OrdinaryPace:
         """Words by the minute."""
         return count_words(text) * 60 / 160
 
+    def said_s(self, speaker_id: str, text: str) -> float:
+        """Exactly as estimated."""
+        return self.turn_s(speaker_id, text)
+
     def overhead_s(self, chapters: int) -> float:
         """Music, and a breath before each chapter."""
         return 8.0 + chapters

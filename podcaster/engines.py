@@ -14,15 +14,19 @@ from podcaster.errors import ConfigError, EngineMissing
 
 @dataclass(frozen=True)
 class EngineEntry:
-    """Where an engine is: `module:Class`, and the extra (None: the base install has it)."""
+    """Where an engine is: `module:Class`, and the extra (None: the base install has it).
+
+    `quick`: a voicer that speaks so fast that the writer may try how long a turn takes.
+    """
 
     target: str
     extra: str | None
+    quick: bool = False
 
 
 ENGINES: dict[str, dict[str, EngineEntry]] = {
     "write": {"llama_cpp": EngineEntry("podcaster.write.llama_cpp:LlamaCppWriter", None)},
-    "speak": {"espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None)},
+    "speak": {"espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None, quick=True)},
 }
 
 

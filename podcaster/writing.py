@@ -1,7 +1,7 @@
 """The stage `write` as the pipeline sees it: what decides a script, and how it is written."""
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -13,7 +13,8 @@ import msgspec
 
 from podcaster.config import Settings
 from podcaster.editing import SCRIPT_JSON, SCRIPT_MD, find_edit
-from podcaster.engines import open_engine
+from podcaster.engines import ENGINES, open_engine
+from podcaster.mix.options import MixOptions
 from podcaster.mix.timing import expected_gap_s, plan_overhead_s
 from podcaster.model import Noun, Record, Script, Speaker, Voice, parse, to_json
 from podcaster.pipeline import EpisodeContext, Made, Plan
@@ -26,6 +27,7 @@ from podcaster.run import (
 )
 from podcaster.setup.cache import find_model
 from podcaster.speak.pace import estimate_s
+from podcaster.speak.stage import measure_s
 from podcaster.speaking import cast_run
 from podcaster.write import stage as write_stage
 from podcaster.write.gguf_file import sha256_model
@@ -118,8 +120,8 @@ class WriteStage:
             write_atomic(given, inputs.script_bytes)
             taken = msgspec.structs.replace(options, script=str(given))
             script = read_script_file(given, options=taken, seed=0, disclosure=False)
-            return call(taken, None, pace=_make_pace(context, script.speakers))
-        pace = _make_pace(context, _speakers_of(options))
+            with _open_pace(context, script.speakers) as pace:
+                return call(taken, None, pace=pace)
         model = find_model(options.model)
         if options.model != "builtin":
             # beside a show's model lies the index of the text that it was trained on
@@ -128,7 +130,10 @@ class WriteStage:
             "path": str(model),
             "context_tokens": options.context_tokens,
         }
-        with closing(open_engine(self.name, WRITE_ENGINE, **settings)) as engine:
+        with (
+            closing(open_engine(self.name, WRITE_ENGINE, **settings)) as engine,
+            _open_pace(context, _speakers_of(options)) as pace,
+        ):
             return call(options, engine, pace=pace)
 
 
@@ -138,12 +143,22 @@ class VoicePace:
 
     casting: Mapping[str, Voice]
     language: str
+    seed: int
     gap_s: float
-    mix: Any
+    mix: MixOptions
+    voicers: Mapping[str, Any]  # by engine; only quick ones
 
     def turn_s(self, speaker_id: str, text: str) -> float:
         """How long the speaker's voice takes for the text."""
         return estimate_s(text, self.casting[speaker_id], self.language)
+
+    def said_s(self, speaker_id: str, text: str) -> float:
+        """How long it takes: spoken out by a quick engine, else estimated."""
+        voice = self.casting[speaker_id]
+        if voice.engine not in self.voicers:
+            return self.turn_s(speaker_id, text)
+        voicer = self.voicers[voice.engine]
+        return measure_s(voicer, text, voice, language=self.language, seed=self.seed)
 
     def overhead_s(self, chapters: int) -> float:
         """What music, chapter gaps and edges add."""
@@ -192,13 +207,24 @@ def _speakers_of(options: WriteOptions) -> tuple[Speaker, ...]:
     )
 
 
-def _make_pace(context: EpisodeContext, speakers: tuple[Speaker, ...]) -> VoicePace:
-    return VoicePace(
-        casting=cast_run(context, speakers),
-        language=context.settings.write.language,
-        gap_s=expected_gap_s(context.settings.mix),
-        mix=context.settings.mix,
-    )
+@contextmanager
+def _open_pace(context: EpisodeContext, speakers: Sequence[Speaker]) -> Iterator[VoicePace]:
+    casting = cast_run(context, speakers)
+    with ExitStack() as opened:
+        voicers = ENGINES["speak"]
+        engines = {voice.engine for voice in casting.values()}
+        quick = {name for name in engines if name in voicers and voicers[name].quick}
+        yield VoicePace(
+            casting=casting,
+            language=context.settings.write.language,
+            seed=context.settings.seed,
+            gap_s=expected_gap_s(context.settings.mix),
+            mix=context.settings.mix,
+            voicers={
+                name: opened.enter_context(closing(open_engine("speak", name)))
+                for name in sorted(quick)
+            },
+        )
 
 
 def _writer_id(model: str) -> str:

@@ -85,17 +85,7 @@ def render_clip(engine: Voicer, job: ClipJob, folder: Path) -> Clip:
     Raises EngineError and VoiceError as the engine does, RunError where it cannot be written.
     """
     spoken = [sentence.spoken for sentence in job.sentences if sentence.spoken]
-    if spoken:
-        speech = engine.say(spoken, job.voice, language=job.language, seed=job.seed)
-        if len(speech.sentence_ends_s) != len(spoken):
-            raise EngineError(
-                f"{engine.id} returned {len(speech.sentence_ends_s)} sentence ends, "
-                f"expected {len(spoken)}."
-            )
-    else:
-        silence = np.zeros(round(_BEAT_S * _BEAT_RATE_HZ), dtype=np.float32)
-        speech = Speech(silence, _BEAT_RATE_HZ, ())
-    speech = _trim_edges(speech)
+    speech = _say(engine, spoken, job.voice, job.language, job.seed)
     samples = normalise_level(speech.samples, speech.sample_rate_hz)
     with atomic_path(folder / job.path) as temporary:
         audio.write_wav(temporary, samples, speech.sample_rate_hz)
@@ -109,6 +99,16 @@ def render_clip(engine: Voicer, job: ClipJob, folder: Path) -> Clip:
         sentences=_caption(job.sentences, speech.sentence_ends_s, duration_s),
         quality=score_clip(samples, speech.sample_rate_hz, spoken),
     )
+
+
+def measure_s(engine: Voicer, text: str, voice: Voice, *, language: str, seed: int) -> float:
+    """How long the clip of a text will be, in seconds, found by speaking it.
+
+    Raises EngineError and VoiceError as the engine does.
+    """
+    spoken = [sentence.spoken for sentence in prepare(text, language) if sentence.spoken]
+    speech = _say(engine, spoken, voice, language, seed)
+    return len(speech.samples) / speech.sample_rate_hz
 
 
 def order_clips(jobs: Iterable[ClipJob], clips: Mapping[str, Clip]) -> tuple[Clip, ...]:
@@ -146,6 +146,20 @@ def _plan_one(text: str, voice: Voice, script: Script, engine_id: str) -> ClipJo
         seed=script.seed,
         engine_id=engine_id,
     )
+
+
+def _say(engine: Voicer, spoken: list[str], voice: Voice, language: str, seed: int) -> Speech:
+    """Speak sentences, without the silence around them; no sentences are a beat of silence."""
+    if not spoken:
+        silence = np.zeros(round(_BEAT_S * _BEAT_RATE_HZ), dtype=np.float32)
+        return Speech(silence, _BEAT_RATE_HZ, ())
+    speech = engine.say(spoken, voice, language=language, seed=seed)
+    if len(speech.sentence_ends_s) != len(spoken):
+        raise EngineError(
+            f"{engine.id} returned {len(speech.sentence_ends_s)} sentence ends, "
+            f"expected {len(spoken)}."
+        )
+    return _trim_edges(speech)
 
 
 def _trim_edges(speech: Speech) -> Speech:

@@ -171,8 +171,7 @@ class Conversation:
 
     def _replace(self, chapter: OpenChapter, index: int, text: str) -> None:
         old = chapter.turns[index]
-        self.clock.spoken_s += self.clock.turn_s(old.speaker, text)
-        self.clock.spoken_s -= self.clock.turn_s(old.speaker, old.text)
+        self.clock.replace(old.speaker, old.text, text)
         chapter.turns[index] = Turn(speaker=old.speaker, text=text, sources=old.sources)
 
     def _most_tokens(self, words: int) -> int:

@@ -17,7 +17,10 @@ class Pace(Protocol):
         """Mean silence between two turns."""
 
     def turn_s(self, speaker_id: str, text: str) -> float:
-        """How long a turn will last, in seconds."""
+        """How long a turn will last, in seconds: a quick estimate, asked for every candidate."""
+
+    def said_s(self, speaker_id: str, text: str) -> float:
+        """How long a turn lasts that was accepted: as exactly as can be had."""
 
     def overhead_s(self, chapters: int) -> float:
         """What music, the longer silences before chapters and the edges add in all."""
@@ -48,7 +51,14 @@ class Clock:
 
     def add(self, speaker_id: str, text: str) -> None:
         """Count a turn."""
-        self.spoken_s += self.turn_s(speaker_id, text)
+        length_s = self._pace.said_s(speaker_id, text) + self._pace.gap_s
+        self._known[(speaker_id, text)] = length_s
+        self.spoken_s += length_s
+
+    def replace(self, speaker_id: str, old: str, text: str) -> None:
+        """Count `text` in the place of a turn that was counted as `old`."""
+        self.spoken_s -= self._pace.said_s(speaker_id, old) + self._pace.gap_s
+        self.add(speaker_id, text)
 
     def overhead_s(self, chapters: int) -> float:
         """What is added around the turns."""

@@ -30,6 +30,9 @@ class SteadyPace:
     def turn_s(self, speaker_id: str, text: str) -> float:
         return count_words(text) * 60 / 160
 
+    def said_s(self, speaker_id: str, text: str) -> float:
+        return self.turn_s(speaker_id, text)
+
     def overhead_s(self, chapters: int) -> float:
         return 8.0 + chapters
 

@@ -168,6 +168,8 @@ class Pace:
     gap_s = 0.25
     def turn_s(self, speaker_id, text):
         return len(text.split()) * 60 / 160
+    def said_s(self, speaker_id, text):
+        return self.turn_s(speaker_id, text)
     def overhead_s(self, chapters):
         return 8.0 + chapters
 
