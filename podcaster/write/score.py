@@ -88,6 +88,7 @@ def _rarities(wanted: tuple[str, ...]) -> dict[str, float]:
     return {word: max(0.0, idf(word) - COMMON_IDF) for word in words}
 
 
+@lru_cache(maxsize=8192)  # the same words come again and again
 def _stem(word: str) -> str:
     word = word.removesuffix("'s")
     return word.removesuffix("s") if len(word) > 3 else word
