@@ -1,31 +1,41 @@
-"""Stage 1: read labelled transcripts out of an archive and clean them into plain spoken turns.
+"""Stage 1: read labelled transcripts out of archives and clean them into plain spoken turns.
 
-    python -m recipes.mini.corpus ARCHIVE OUT.jsonl
+    python -m recipes.mini.corpus OUT.jsonl ARCHIVE [ARCHIVE...]
 
-The archive holds markdown files `show/episode.md` whose paragraphs begin with `**Name:** `.
+`recipes.mini.sources` says which layouts of archives are known. An episode's show tells its source:
+`bitcoin/...`, `presidents`, `speeches` (one speaker each), and any other show is the Changelog's.
 """
 
 import argparse
 import hashlib
 import html
-import lzma
 import re
 import sys
-import tarfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from podcaster.errors import InputError, foreign
+from podcaster.errors import InputError
 from podcaster.units import count_words
+from recipes.mini.episodes import Episode, Line, source_of, write_corpus
+from recipes.mini.roles import known_hosts
+from recipes.mini.sources import (
+    LAYOUTS,
+    SPEECHES,
+    Layout,
+    Transcript,
+    Turn,
+    read_archive,
+)
 
 EXCLUDED_SHOWS = ("founderstalk",)  # kept unseen: a show that a user's model is to learn
-LARGEST_EPISODE_BYTES = 4_000_000
 REPEATED_TURN_WORDS = 25  # a turn this long that was said before is boilerplate, or a re-run
+PORTION_WORDS = (60, 150)  # a speech is cut into turns of this many words
 
-_SPEAKER = re.compile(r"^\*\*\s*([^*\n]{1,80}?)\s*(?::\s*\*\*|\*\*\s*:)\s*", re.MULTILINE)
 _NOT_A_PERSON = re.compile(
     r"^(break|sponsors?|ads?|music|clip|intro|outro|jingle|audio|video|song|announcer|narrator"
     r"|recording|all|both|everyone|crowd|unknown|(speaker|guest|voice)\b.*|.*\bclip\b.*)$",
@@ -44,8 +54,8 @@ _OWN_SHOW = re.compile(
     r"(?: (?:[Ss]how|[Pp]odcast))?\b"
 )
 _COMMENT = re.compile(r"<!--.*?-->|<[/!]?[A-Za-z][^<>]{0,300}>", re.DOTALL)
-_IMAGE = re.compile(r"!\[[^\]]*\]\([^)]*\)")
-_LINK = re.compile(r"\[([^\]]*)\]\((?:[^()]|\([^()]*\))*\)")
+_IMAGE = re.compile(r"!\[[^\]]{0,400}\]\([^)]{0,2000}\)")
+_LINK = re.compile(r"\[([^\]]{0,400})\]\((?:[^()]|\([^()]{0,400}\)){0,2000}\)")
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+")
 _LOST = re.compile(r"\\?\[\s*(?:unintelligible|inaudible|crosstalk)[^\]]*\]", re.IGNORECASE)
 _ASIDE = re.compile(r"\\?\[[^\[\]]{0,80}\]")
@@ -64,48 +74,16 @@ _SPELLINGS = str.maketrans(
 )
 
 
-class Line(msgspec.Struct, frozen=True):
-    """What one person said until another spoke, as plain text."""
-
-    speaker: str
-    text: str
-
-
-class Episode(msgspec.Struct, frozen=True):
-    """One cleaned transcript; `split` is `train` or `validation`."""
-
-    show: str
-    name: str
-    split: str
-    lines: tuple[Line, ...]
-
-
-def read_archive(archive: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield (show, episode, markdown text) of every transcript, in the archive's order.
-
-    Raises InputError if the archive cannot be read.
-    """
-    doing = f"Reading {archive.name}"
-    broken = (OSError, tarfile.TarError, EOFError, lzma.LZMAError)
-    with foreign(InputError, doing, *broken), tarfile.open(archive, mode="r|*") as stream:
-        for member in stream:
-            parts = Path(member.name).parts
-            usable = member.isfile() and member.size <= LARGEST_EPISODE_BYTES
-            if not usable or len(parts) < 2 or not member.name.endswith(".md"):
-                continue
-            content = stream.extractfile(member)
-            if content is not None:
-                text = content.read().decode("utf-8", errors="replace")
-                yield parts[-2], Path(parts[-1]).stem, text
-
-
 def split_sentences(text: str) -> list[str]:
     """Split plain text after `.`, `!` or `?` where a capital or a digit follows."""
     return [sentence for sentence in _SENTENCE_END.split(text) if sentence]
 
 
-def clean_text(text: str) -> str:
-    """Turn the markdown of one turn into plain spoken text on one line; may come out empty."""
+def clean_text(text: str, *, layout: Layout = "changelog") -> str:
+    """Turn the markdown of one turn into plain spoken text on one line; may come out empty.
+
+    What names the Changelog's own shows is made neutral or dropped, in its `layout` alone.
+    """
     text = _COMMENT.sub(" ", text)
     text = _LINK.sub(r"\1", _IMAGE.sub(" ", text))
     text = _ADDRESS.sub(" ", text)
@@ -113,17 +91,21 @@ def clean_text(text: str) -> str:
     text = html.unescape(text.replace("\\", ""))
     text = unicodedata.normalize("NFC", text).translate(_SPELLINGS)
     text = _UNSPOKEN.sub("", text)
-    text = re.sub(r"^\s*(?:[>#]+|[-+])\s+", "", text, flags=re.MULTILINE)
+    text = re.sub(r"^[ \t]*(?:[>#]+|[-+])\s+", "", text, flags=re.MULTILINE)
     text = re.sub(r"\s+", " ", text)
-    text = _OWN_SHOW.sub("the show", text)
-    if _LOST_MARK in text or "changelog" in text.lower():
-        kept = [s for s in split_sentences(text) if not _spoils(s)]
+    spoilers = [_LOST_MARK]
+    if layout == "changelog":
+        text = _OWN_SHOW.sub("the show", text)
+        spoilers.append("changelog")
+    lowered = text.lower()
+    if any(spoiler in lowered for spoiler in spoilers):
+        kept = [
+            sentence
+            for sentence in split_sentences(text)
+            if not any(spoiler in sentence.lower() for spoiler in spoilers)
+        ]
         text = " ".join(kept)
     return _tidy_punctuation(text)
-
-
-def _spoils(sentence: str) -> bool:
-    return _LOST_MARK in sentence or "changelog" in sentence.lower()
 
 
 def _tidy_punctuation(text: str) -> str:
@@ -138,26 +120,42 @@ def _tidy_punctuation(text: str) -> str:
     return re.sub(r"^[\s,.;:?!)-]+", "", text)
 
 
-def parse_turns(markdown: str) -> list[Line]:
-    """Read `**Name:** text` paragraphs; a turn goes on until the next label.
+def clean_turns(turns: Iterable[Turn], layout: Layout = "changelog") -> list[Line]:
+    """Clean the turns of a transcript; what one person says in a row becomes one turn.
 
-    Text before the first label, breaks, sponsors' turns and turns with nothing left are dropped,
-    and what one person says in a row is one turn.
+    Breaks, sponsors' turns and turns with nothing left are dropped.
     """
-    turns: list[Line] = []
-    labels = list(_SPEAKER.finditer(markdown))
-    starts = [label.start() for label in labels]
-    for label, end in zip(labels, [*starts[1:], len(markdown)], strict=False):
-        speaker = _clean_name(label.group(1))
+    cleaned: list[Line] = []
+    for label, raw in turns:
+        speaker = _clean_name(label)
         if not speaker or _NOT_A_PERSON.match(speaker):
             continue
-        text = clean_text(markdown[label.end() : end])
-        if not count_words(text) or _SPONSOR.search(text):
+        text = clean_text(raw, layout=layout)
+        if not count_words(text) or (layout != "presidents" and _SPONSOR.search(text)):
             continue
-        if turns and turns[-1].speaker == speaker:
-            text = f"{turns.pop().text} {text}"
-        turns.append(Line(speaker, text))
-    return turns
+        if cleaned and cleaned[-1].speaker == speaker:
+            text = f"{cleaned.pop().text} {text}"
+        cleaned.append(Line(speaker, text))
+    return cleaned
+
+
+def cut_speech(lines: Iterable[Line]) -> list[Line]:
+    """Cut a speech at ends of sentences into turns of `PORTION_WORDS`; a short rest is dropped."""
+    portions: list[Line] = []
+    fewest, most = PORTION_WORDS
+    for line in lines:
+        kept: list[str] = []
+        words = 0
+        for sentence in split_sentences(line.text):
+            more = count_words(sentence)
+            if words >= fewest and words + more > (fewest + most) / 2:
+                portions.append(Line(line.speaker, " ".join(kept)))
+                kept, words = [], 0
+            kept.append(sentence)
+            words += more
+        if words >= fewest:
+            portions.append(Line(line.speaker, " ".join(kept)))
+    return [line for line in portions if count_words(line.text) <= most]
 
 
 def _clean_name(name: str) -> str:
@@ -172,66 +170,147 @@ def split_of(show: str, name: str, holdout: float) -> str:
 
 
 def build_corpus(
-    raw: Iterable[tuple[str, str, str]],
+    transcripts: Iterable[Transcript],
     *,
     holdout: float = 0.02,
     exclude: Iterable[str] = EXCLUDED_SHOWS,
 ) -> list[Episode]:
     """Clean all episodes, without re-runs (half of the long turns known) or repeated long turns.
 
-    Raises InputError if nothing is left.
+    Sources come in the order of `LAYOUTS`, so that the first keeps what others repeat. What is
+    trained on also loses the long turns that differ from others, or from validation, in case,
+    spaces and punctuation alone. Raises InputError if nothing is left.
     """
     left_out = set(exclude)
     seen: set[bytes] = set()
     episodes: list[Episode] = []
-    for show, name, markdown in sorted(raw):
-        if show in left_out:
+    ordered = sorted(transcripts, key=lambda t: (LAYOUTS.index(t.layout), t.show, t.name))
+    for transcript in ordered:
+        if transcript.show in left_out:
             continue
-        turns = parse_turns(markdown)
-        prints = [_fingerprint(turn) for turn in turns]
-        long_prints = [p for p in prints if p is not None]
-        known = sum(p in seen for p in long_prints)
-        if not turns or (long_prints and known * 2 > len(long_prints)):
-            continue
-        kept = tuple(t for t, p in zip(turns, prints, strict=True) if p is None or p not in seen)
-        seen.update(long_prints)
-        episodes.append(Episode(show, name, split_of(show, name, holdout), kept))
+        turns = clean_turns(transcript.turns, transcript.layout)
+        if transcript.show == SPEECHES:
+            turns = cut_speech(turns)
+        kept = _drop_repeated(turns, seen, key=str.lower)
+        if kept:
+            split = split_of(transcript.show, transcript.name, holdout)
+            episodes.append(Episode(transcript.show, transcript.name, split, tuple(kept)))
     if not episodes:
-        raise InputError("The archive holds no transcript with turns of the form `**Name:** text`.")
-    return episodes
+        raise InputError("The archives hold no transcript with labelled turns.")
+    return _drop_near_repeated(episodes)
 
 
-def _fingerprint(turn: Line) -> bytes | None:
+def _drop_near_repeated(episodes: Sequence[Episode]) -> list[Episode]:
+    """Drop near repeats from training; episodes of validation stay as they are."""
+    held = [line for e in episodes if e.split == "validation" for line in e.lines]
+    seen = {p for line in held if (p := _fingerprint(line, _letters_of)) is not None}
+    kept: list[Episode] = []
+    for episode in episodes:
+        if episode.split == "validation":
+            kept.append(episode)
+            continue
+        lines = _drop_repeated(episode.lines, seen, key=_letters_of)
+        if lines:
+            kept.append(msgspec.structs.replace(episode, lines=tuple(lines)))
+    return kept
+
+
+def _drop_repeated(
+    turns: Sequence[Line], seen: set[bytes], *, key: Callable[[str], str]
+) -> list[Line]:
+    """Drop long turns in `seen`, or all if half of the long ones are; adds the others to `seen`."""
+    prints = [_fingerprint(turn, key) for turn in turns]
+    long_prints = [p for p in prints if p is not None]
+    known = sum(p in seen for p in long_prints)
+    if long_prints and known * 2 > len(long_prints):
+        return []
+    kept = [t for t, p in zip(turns, prints, strict=True) if p is None or p not in seen]
+    seen.update(long_prints)
+    return kept
+
+
+def _letters_of(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
+
+
+def _fingerprint(turn: Line, key: Callable[[str], str]) -> bytes | None:
     if count_words(turn.text) < REPEATED_TURN_WORDS:
         return None
-    return hashlib.blake2b(turn.text.lower().encode(), digest_size=12).digest()
+    return hashlib.blake2b(key(turn.text).encode(), digest_size=12).digest()
 
 
-def write_corpus(path: Path, episodes: Iterable[Episode]) -> None:
-    """Write one JSON object a line."""
-    lines = b"".join(msgspec.json.encode(episode) + b"\n" for episode in episodes)
-    path.write_bytes(lines)
+def hold_out_guests(
+    episodes: Sequence[Episode], hosts: Mapping[str, frozenset[str]]
+) -> list[Episode]:
+    """Drop what is trained on in which a guest of a validation episode speaks, in any source.
+
+    A guest is told by the full name, of two words or more, and hosts no show. Validation is kept
+    whole; speeches have no guests, but are dropped as all others are.
+    """
+    regular = {_full_name(name) for names in hosts.values() for name in names}
+    held = [e for e in episodes if e.split == "validation" and e.show != SPEECHES]
+    guests = {_full_name(line.speaker) for e in held for line in e.lines} - regular - {None}
+    return [
+        episode
+        for episode in episodes
+        if episode.split == "validation"
+        or guests.isdisjoint({_full_name(name) for name in {ln.speaker for ln in episode.lines}})
+    ]
 
 
-def read_corpus(path: Path) -> list[Episode]:
-    """Read what `write_corpus` wrote; raises InputError where it is not that."""
-    broken = (OSError, msgspec.MsgspecError)
-    with foreign(InputError, f"Reading {path.name}", *broken), path.open("rb") as lines:
-        return [msgspec.json.decode(line, type=Episode) for line in lines]
+def _full_name(name: str) -> str | None:
+    """The name without accents, case and points; None if it is a single word."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().casefold()
+    words = re.findall(r"[a-z0-9]+", plain.replace("'", ""))
+    return " ".join(words) if len(words) > 1 else None
+
+
+@dataclass
+class SourceTotals:
+    """What the corpus holds of one source, and how many episodes were left out for guests."""
+
+    episodes: int = 0
+    held_out: int = 0
+    left_out: int = 0
+    words: int = 0
+    words_left_out: int = 0
+
+
+def summarize(episodes: Iterable[Episode], kept: Iterable[Episode]) -> dict[str, SourceTotals]:
+    """Count episodes and words by source: `kept` of `episodes`."""
+    totals: dict[str, SourceTotals] = defaultdict(SourceTotals)
+    stays = {(e.show, e.name) for e in kept}
+    for episode in episodes:
+        total = totals[source_of(episode.show)]
+        words = sum(count_words(line.text) for line in episode.lines)
+        if (episode.show, episode.name) not in stays:
+            total.left_out += 1
+            total.words_left_out += words
+            continue
+        total.episodes += 1
+        total.held_out += episode.split == "validation"
+        total.words += words
+    return dict(totals)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the stage from the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("archive", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("archives", type=Path, nargs="+", metavar="archive")
     parser.add_argument("--holdout", type=float, default=0.02)
+    parser.add_argument("--kind", choices=LAYOUTS, help="the layout, if it is not to be detected")
     options = parser.parse_args(arguments)
-    episodes = build_corpus(read_archive(options.archive), holdout=options.holdout)
-    write_corpus(options.out, episodes)
-    words = sum(count_words(line.text) for e in episodes for line in e.lines)
-    held = sum(e.split == "validation" for e in episodes)
-    print(f"{len(episodes)} episodes, {held} held out, {words} words", file=sys.stderr)
+    transcripts = [t for archive in options.archives for t in read_archive(archive, options.kind)]
+    episodes = build_corpus(transcripts, holdout=options.holdout)
+    kept = hold_out_guests(episodes, known_hosts(episodes))
+    write_corpus(options.out, kept)
+    for source, total in summarize(episodes, kept).items():
+        print(
+            f"{source}: {total.episodes} episodes, {total.held_out} held out, {total.words} words; "
+            f"{total.left_out} left out for guests held out, {total.words_left_out} words",
+            file=sys.stderr,
+        )
 
 
 if __name__ == "__main__":

@@ -66,11 +66,11 @@ def _summarise(nats: float, tokens: int, spoken: int) -> dict[str, float]:
 
 
 def score_ngrams(
-    train: Rows, held_out: Rows, tokenizer: Tokenizer, order: int = 5
+    train: Sequence[Rows], held_out: Rows, tokenizer: Tokenizer, order: int = 5
 ) -> dict[str, float]:
     """The same of a Kneser-Ney model of the training rows; the first tokens of rows are free."""
     model = TokenNgrams(
-        [row[:n] for row, n in zip(train.ids, train.lengths, strict=True)],
+        [row[:n] for rows in train for row, n in zip(rows.ids, rows.lengths, strict=True)],
         order=order,
         vocabulary=tokenizer.get_vocab_size(),
     )
@@ -151,7 +151,8 @@ def evaluate(
     report: dict[str, Any] = {"model": score(model, held_out, tokenizer)}
     model.close()
     if baselines:
-        report["five_gram"] = score_ngrams(read_rows(rows, "train"), held_out, tokenizer)
+        training = [read_rows(rows, split) for split in ("broad", "interviews")]
+        report["five_gram"] = score_ngrams(training, held_out, tokenizer)
         report["xz_bits_per_byte"] = score_xz(held_out, tokenizer)
     report["tokens_per_s"] = measure_speed(gguf)
     room = max(context, 256)  # llama.cpp makes contexts in steps of 256

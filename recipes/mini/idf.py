@@ -17,7 +17,7 @@ import msgspec
 
 from podcaster.builtin.keywords import IdfTable
 from podcaster.units import split_words
-from recipes.mini.corpus import Episode, read_corpus
+from recipes.mini.episodes import Episode, read_corpus
 
 STRETCH_WORDS = 400  # a "document": about what one topic of a window covers
 TABLE_WORDS = 20_000

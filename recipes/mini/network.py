@@ -1,16 +1,20 @@
 """The network of the built-in model: a small Llama, its size, its start values, its loss."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AttentionInterface, LlamaConfig, LlamaForCausalLM
 
 from podcaster.dialogue import DialogueTemplate
 
 IGNORED = -100
+BLOCK_ATTENTION = "causal_blocks"
+_BLOCK_TOKENS = 256
+_LOSS_TOKENS = 2048  # at a time: their logits are the largest thing in memory
 
 
 def make_config(
@@ -45,6 +49,52 @@ def make_model(config: LlamaConfig, seed: int) -> LlamaForCausalLM:
     return model
 
 
+def add_dropout(model: LlamaForCausalLM, share: float) -> None:
+    """Drop a share of what attention and feed-forward parts add to the residual stream.
+
+    The Llama architecture has no such dropout of its own; it works in training mode alone.
+    """
+
+    def drop(module: torch.nn.Module, _inputs: Any, output: Any) -> Any:
+        if isinstance(output, tuple):
+            return (torch.nn.functional.dropout(output[0], share, module.training), *output[1:])
+        return torch.nn.functional.dropout(output, share, module.training)
+
+    for layer in model.model.layers:
+        layer.self_attn.register_forward_hook(drop)
+        layer.mlp.register_forward_hook(drop)
+
+
+def block_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    scaling: float,
+    **_others: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention by blocks of queries, each over the keys up to its own end.
+
+    For training on a processor: plain products, without the half that a causal mask throws away.
+    query, key, value: (B, heads, T, d), with as many heads for keys; no mask but the causal one.
+    Returns (B, T, heads, d).
+    """
+    length = query.shape[2]
+    parts = []
+    for start in range(0, length, _BLOCK_TOKENS):
+        stop = min(start + _BLOCK_TOKENS, length)
+        scores = query[:, :, start:stop] @ key[:, :, :stop].transpose(2, 3) * scaling
+        above = torch.ones(stop - start, stop, dtype=torch.bool, device=query.device)
+        scores = scores.masked_fill(above.triu(start + 1), float("-inf"))
+        parts.append(scores.softmax(dim=-1) @ value[:, :, :stop])
+    return torch.cat(parts, dim=2).transpose(1, 2).contiguous(), None
+
+
+AttentionInterface.register(BLOCK_ATTENTION, block_attention)
+
+
 def load_model(folder: Path) -> LlamaForCausalLM:
     """Load a network that training saved, in float32, ready to evaluate."""
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
@@ -69,16 +119,17 @@ def label_rows(
     return labels[:, 1:]
 
 
-def sum_loss(
-    model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor, *, chunk_rows: int = 2
-) -> torch.Tensor:
+def sum_loss(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Cross-entropy in nats, summed over the labels that count. ids and labels: (B, T)."""
     hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state  # (B, T, width)
     total = hidden.new_zeros((), dtype=torch.float32)
-    for part, wanted in zip(hidden.split(chunk_rows), labels.split(chunk_rows), strict=True):
-        logits = model.lm_head(part).float().flatten(0, 1)  # (b·T, vocabulary)
+    chunks = zip(
+        hidden.flatten(0, 1).split(_LOSS_TOKENS), labels.flatten().split(_LOSS_TOKENS), strict=True
+    )
+    for part, wanted in chunks:
+        logits = model.lm_head(part).float()  # (tokens, vocabulary)
         total = total + torch.nn.functional.cross_entropy(
-            logits, wanted.flatten(), ignore_index=IGNORED, reduction="sum"
+            logits, wanted, ignore_index=IGNORED, reduction="sum"
         )
     return total
 

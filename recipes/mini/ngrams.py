@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from podcaster.builtin.ngrams import HEADER, MAGIC, VERSION, hash_grams, hash_word, winnow
 from podcaster.units import split_words
-from recipes.mini.corpus import Episode, read_corpus
-from recipes.mini.windows import chance_of, shorten_all
+from recipes.mini.episodes import Episode, read_corpus
+from recipes.mini.windows import WEIGHTS, chance_of, is_drawn, shorten_all
 
 N = 8
 WINDOW = 8
@@ -32,7 +32,7 @@ Hashes = npt.NDArray[np.uint64]
 def training_texts(episodes: Iterable[Episode], seed: int) -> Iterator[str]:
     """One text per training episode: its turns, cut as in the windows of the same `seed`."""
     for episode in episodes:
-        if episode.split == "train":
+        if episode.split == "train" and is_drawn(episode, WEIGHTS, seed):
             lines = shorten_all(episode, chance_of(episode, seed))
             yield " ".join(line.text for line in lines)
 

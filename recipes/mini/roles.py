@@ -4,10 +4,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from podcaster.model import Role
-from recipes.mini.corpus import Episode, Line
+from recipes.mini.episodes import Episode, Line
+from recipes.mini.sources import MODERATOR, PRESIDENTS, REPORTER, SPEECHES
 
 FEWEST_EPISODES = 5
 FEWEST_SHARE = 0.04  # of the show's episodes
+FEWEST_TURNS = 8  # of a stretch that is a conversation
+BRISK_LETTERS = 140  # a turn, on average; with fewer it is chatter
 
 
 def recurring_speakers(
@@ -25,6 +28,13 @@ def recurring_speakers(
         )
         for show, names in tally.items()
     }
+
+
+def known_hosts(episodes: Iterable[Episode]) -> dict[str, frozenset[str]]:
+    """The hosts of each show: who comes back to it; of presidents, whoever asks or moderates."""
+    hosts = recurring_speakers(episodes)
+    special = {PRESIDENTS: frozenset({REPORTER, MODERATOR}), SPEECHES: frozenset[str]()}
+    return hosts | {show: names for show, names in special.items() if show in hosts}
 
 
 def assign_roles(lines: Sequence[Line], hosts: frozenset[str]) -> dict[str, Role]:
@@ -64,6 +74,6 @@ def score_dialogue(lines: Sequence[Line], hosts: frozenset[str]) -> float:
     total = sum(letters.values())
     pair = (letters["host"] + letters["guest"]) / total
     balance = min(1.0, 5 * min(letters["host"], letters["guest"]) / total)
-    pace = min(1.0, len(lines) / 8) * min(1.0, 32 / len(lines))
+    pace = min(1.0, len(lines) / FEWEST_TURNS) * min(1.0, total / len(lines) / BRISK_LETTERS)
     guest = next(name for name, role in roles.items() if role == "guest")
     return pair * balance * pace * (0.8 if guest in hosts else 1.0)

@@ -1,8 +1,10 @@
-"""Stage 6: write a checkpoint as GGUF and check it against transformers.
+"""Stage 6: write the trained network as GGUF and check it against transformers, both ways.
 
     python -m recipes.mini.to_gguf RUN OUT.gguf [--quantise Q8_0]
 
-RUN is the folder that training wrote; its newest checkpoint is taken.
+RUN is the folder that training wrote; what it chose in the end, RUN/final, is taken. llama.cpp must
+give the network's logits, and transformers must read the file back (`gguf_file=`) and give them, so
+that the model can be fine-tuned from the file alone.
 """
 
 import argparse
@@ -16,12 +18,13 @@ import llama_cpp
 import numpy as np
 import torch
 from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from podcaster.dialogue import METADATA_KEY, DialogueTemplate
 from podcaster.errors import EngineError, InputError
 from podcaster.export.gguf import ModelCard, quantise, read_vocabulary, write_llama_gguf
 from recipes.mini.network import load_model
-from recipes.mini.train import checkpoints
+from recipes.mini.train import FINAL
 
 LARGEST_DIFFERENCE = 1e-3
 HARD_TEXT = (
@@ -34,7 +37,9 @@ CARD = ModelCard(
     licence="CC-BY-SA-4.0",
     description=(
         "A small model of podcast conversation, trained from scratch on the transcripts of "
-        "Changelog Media's podcasts (github.com/thechangelog/transcripts, CC BY-SA 4.0)."
+        "Changelog Media's podcasts (github.com/thechangelog/transcripts, CC BY-SA 4.0), of "
+        "Bitcoin podcasts (bitcointranscripts, MIT) and of presidents' press conferences "
+        "(public domain)."
     ),
     extra={METADATA_KEY: DialogueTemplate().to_json()},
 )
@@ -46,6 +51,14 @@ class Parity:
 
     token_ids_equal: bool
     max_logit_difference: float
+    read_back_token_ids_equal: bool
+    read_back_logit_difference: float
+
+    def holds(self) -> bool:
+        """Whether all three are the same model: token ids equal, logits within 1e-3."""
+        worst = max(self.max_logit_difference, self.read_back_logit_difference)
+        same_ids = self.token_ids_equal and self.read_back_token_ids_equal
+        return same_ids and worst <= LARGEST_DIFFERENCE
 
 
 def export(checkpoint: Path, target: Path) -> None:
@@ -85,9 +98,17 @@ def compare(checkpoint: Path, written: Path, text: str = HARD_TEXT) -> Parity:
         got = np.array(other.scores[: len(ours_cut)])
     finally:
         other.close()
+    again = AutoModelForCausalLM.from_pretrained(
+        written.parent, gguf_file=written.name, dtype=torch.float32
+    ).eval()
+    spelled = AutoTokenizer.from_pretrained(written.parent, gguf_file=written.name)
+    with torch.no_grad():
+        read_back = again(torch.tensor([ours_cut])).logits[0].numpy()
     return Parity(
         token_ids_equal=theirs == ours,
         max_logit_difference=float(np.abs(got - wanted).max()),
+        read_back_token_ids_equal=spelled.encode(text, add_special_tokens=False) == ours,
+        read_back_logit_difference=float(np.abs(read_back - wanted).max()),
     )
 
 
@@ -98,14 +119,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--quantise", default="Q8_0")
     options = parser.parse_args(arguments)
-    saved = checkpoints(options.run)
-    if not saved:
-        raise InputError(f"{options.run.name} holds no checkpoint.")
+    trained = options.run / FINAL
+    if not trained.is_dir():
+        raise InputError(
+            f"{options.run.name} holds no finished network ({FINAL}/).",
+            next_step="Run recipes.mini.train again: it goes on to the end of its budget.",
+        )
     with tempfile.TemporaryDirectory() as folder:
         full = Path(folder) / "full.gguf"
-        export(saved[-1], full)
-        parity = compare(saved[-1], full)
-        if not parity.token_ids_equal or parity.max_logit_difference > LARGEST_DIFFERENCE:
+        export(trained, full)
+        parity = compare(trained, full)
+        if not parity.holds():
             raise EngineError(f"The GGUF file differs from the network: {parity}.")
         quantise(full, options.out, options.quantise)
     size = options.out.stat().st_size

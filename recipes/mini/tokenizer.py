@@ -13,7 +13,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from podcaster.dialogue import DialogueTemplate
-from recipes.mini.corpus import Episode, read_corpus
+from recipes.mini.episodes import Episode, read_corpus
 
 VOCABULARY = 8192
 

@@ -3,7 +3,8 @@
     python -m recipes.mini.windows CORPUS.jsonl TOKENIZER.json IDF.json.gz OUT.npz
 
 A row is one window: a header (names, topic), then whole turns, a new topic now and then, cut off
-at the row's end. Rows hold `context + 1` ids, so that a row gives `context` predictions.
+at the row's end. Rows hold `context + 1` ids, so that a row gives `context` predictions. What is
+most of an interview of two is kept for the final phase of training, in rows of the whole context.
 """
 
 import argparse
@@ -21,12 +22,16 @@ from tokenizers import Tokenizer
 from podcaster.builtin.keywords import rank, read_idf
 from podcaster.dialogue import DialogueTemplate
 from podcaster.units import count_words
-from recipes.mini.corpus import Episode, Line, read_corpus, split_sentences
-from recipes.mini.roles import assign_roles, recurring_speakers, score_dialogue
+from recipes.mini.corpus import split_sentences
+from recipes.mini.episodes import Episode, Line, read_corpus, source_of
+from recipes.mini.roles import assign_roles, known_hosts, score_dialogue
 
-CONTEXT = 1024
+CONTEXT = 2048
+SHORT_CONTEXT = 1024  # half the attention, and two openings instead of one: for most of training
+INTERVIEWS = 0.4  # the share of the rows that is kept for the final phase
+WEIGHTS: dict[str, float] = {"speeches": 0.0}  # the share of a source's episodes that is drawn
 LONGEST_TURN_WORDS = (70, 170)  # a monologue is cut at a sentence's end near a length drawn here
-STRETCH_WORDS = (220, 600)  # how long a topic lasts
+STRETCH_WORDS = (80, 400)  # how long a topic lasts
 KEYWORDS = (4, 8)
 OPENING = "welcome"  # the first keyword of a window that opens an episode
 CLOSING = "goodbye"  # the first keyword of a stretch that ends one
@@ -40,14 +45,10 @@ Ids = npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Rows of token ids `(n, context + 1)`, padded with the end token from `lengths` on.
-
-    `scores` say how much of an interview each is, from 0 to 1.
-    """
+    """Rows of token ids `(n, context + 1)`, padded with the end token from `lengths` on."""
 
     ids: Ids
     lengths: npt.NDArray[np.int32]
-    scores: npt.NDArray[np.float32]
 
 
 def shorten(line: Line, draw: random.Random) -> Line:
@@ -98,6 +99,26 @@ def rename(lines: Sequence[Line], pool: Sequence[str], draw: random.Random) -> l
     ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Talk:
+    """An episode ready to be laid out: its turns as lines and as token ids, and its chance."""
+
+    lines: Sequence[Line]
+    ids: Sequence[Ids]
+    hosts: frozenset[str]
+    draw: random.Random
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Turns [first, stop) of a talk as one row of ids, and how much of an interview they are."""
+
+    first: int
+    stop: int
+    ids: Ids
+    score: float
+
+
 class WindowBuilder:
     """Builds the rows of one episode after the other; all chance comes from `seed` and its name."""
 
@@ -107,7 +128,6 @@ class WindowBuilder:
         idf: Mapping[str, float],
         hosts: Mapping[str, frozenset[str]],
         *,
-        context: int = CONTEXT,
         seed: int = 0,
         names: Sequence[str] = (),
     ) -> None:
@@ -115,111 +135,142 @@ class WindowBuilder:
         self.tokenizer = tokenizer
         self.idf = idf
         self.hosts = hosts
-        self.context = context
         self.seed = seed
         self.names = names
         self.ids = {t: tokenizer.token_to_id(t) for t in self.template.special_tokens()}
 
-    def build(self, episode: Episode) -> list[tuple[list[int], float]]:
-        """Return (ids, score) of each window of an episode; ids are at most `context + 1`."""
+    def prepare(self, episode: Episode) -> Talk:
+        """Shorten monologues, exchange names and spell the turns in tokens."""
         draw = chance_of(episode, self.seed)
         hosts = self.hosts.get(episode.show, frozenset())
         lines = shorten_all(episode, draw)
         renamed = rename(lines, self.names, draw)
-        new_hosts = frozenset(
-            new.speaker for old, new in zip(lines, renamed, strict=True) if old.speaker in hosts
-        )
         encodings = self.tokenizer.encode_batch(
             [f" {self.template.clean(line.text)}" for line in renamed]
         )
-        turns = [(line, e.ids) for line, e in zip(renamed, encodings, strict=True)]
-        windows: list[tuple[list[int], float]] = []
-        start = 0
-        while start < len(turns):
-            first, stop = self._span(turns, start)
-            part = [line for line, _ in turns[first:stop]]
-            ids = self._lay_out(turns, first, stop, new_hosts, draw)
-            if len(ids) >= FEWEST_FILLED * self.context:
-                windows.append((ids[: self.context + 1], score_dialogue(part, new_hosts)))
-            start = stop
+        return Talk(
+            lines=renamed,
+            ids=[np.array(e.ids, dtype=np.uint16) for e in encodings],
+            hosts=frozenset(
+                new.speaker for old, new in zip(lines, renamed, strict=True) if old.speaker in hosts
+            ),
+            draw=draw,
+        )
+
+    def build(
+        self, talk: Talk, context: int, *, first: int = 0, stop: int | None = None
+    ) -> list[Window]:
+        """Lay turns [first, stop) out as windows of at most `context + 1` ids."""
+        begin, end = first, len(talk.lines) if stop is None else stop
+        windows: list[Window] = []
+        while first < end:
+            start, first = self._span(talk, first, begin, end, context)
+            ids = self._lay_out(talk, start, first)
+            if len(ids) >= FEWEST_FILLED * context:
+                score = score_dialogue(talk.lines[start:first], talk.hosts)
+                window = np.array(ids[: context + 1], dtype=np.uint16)
+                windows.append(Window(first=start, stop=first, ids=window, score=score))
         return windows
 
-    def _span(self, turns: Sequence[tuple[Line, list[int]]], start: int) -> tuple[int, int]:
-        """Turns [first, stop) fill a row that begins at `start`, or earlier at an episode's end."""
-        stop, room = start, self.context - 40  # about what header and topics take
-        while stop < len(turns) and room > 0:
-            room -= len(turns[stop][1]) + 2
+    def _span(self, talk: Talk, start: int, begin: int, end: int, context: int) -> tuple[int, int]:
+        """Turns [first, stop) fill a row that begins at `start`, or earlier at the end."""
+        stop, room = start, context - 40  # about what header and topics take
+        while stop < end and room > 0:
+            room -= len(talk.ids[stop]) + 2
             stop += 1
         first = start
-        while room > 0 and first > 0 and len(turns[first - 1][1]) + 2 < room:
+        while room > 0 and first > begin and len(talk.ids[first - 1]) + 2 < room:
             first -= 1
-            room -= len(turns[first][1]) + 2
+            room -= len(talk.ids[first]) + 2
         return first, stop
 
-    def _lay_out(
-        self,
-        turns: Sequence[tuple[Line, list[int]]],
-        first: int,
-        stop: int,
-        hosts: frozenset[str],
-        draw: random.Random,
-    ) -> list[int]:
-        part = [line for line, _ in turns[first:stop]]
-        roles = assign_roles(part, hosts)
+    def _lay_out(self, talk: Talk, first: int, stop: int) -> list[int]:
+        roles = assign_roles(talk.lines[first:stop], talk.hosts)
         order = sorted(roles, key=lambda n: (("host", "guest", "other").index(roles[n]), n))
         header = self.template.begin
-        if draw.random() >= NAMELESS:
+        if talk.draw.random() >= NAMELESS:
             header = self.template.format_header(order[:4], ())
         ids = list(self.tokenizer.encode(header).ids)
         words_left = 0
         for position in range(first, stop):
-            line, text_ids = turns[position]
-            if words_left <= 0 and len(turns) - position > 1:
-                words_left = draw.randint(*STRETCH_WORDS)
-                ids += self._topic(turns, position, words_left, draw)
+            line = talk.lines[position]
+            if words_left <= 0 and len(talk.lines) - position > 1:
+                words_left = talk.draw.randint(*STRETCH_WORDS)
+                ids += self._topic(talk, position, words_left)
             words_left -= count_words(line.text)
             role = self.ids[self.template.role_token(roles[line.speaker])]
-            ids += [role, *text_ids, self.ids[self.template.end]]
+            ids += [role, *talk.ids[position].tolist(), self.ids[self.template.end]]
         return ids
 
-    def _topic(
-        self,
-        turns: Sequence[tuple[Line, list[int]]],
-        position: int,
-        words: int,
-        draw: random.Random,
-    ) -> list[int]:
+    def _topic(self, talk: Talk, position: int, words: int) -> list[int]:
         texts: list[str] = []
         here = position
-        while here < len(turns) and words > 0:
-            texts.append(turns[here][0].text)
-            words -= count_words(turns[here][0].text)
+        while here < len(talk.lines) and words > 0:
+            texts.append(talk.lines[here].text)
+            words -= count_words(talk.lines[here].text)
             here += 1
-        spoken = {part.lower() for line, _ in turns for part in line.speaker.split()}
-        wanted = draw.randint(*KEYWORDS)
+        spoken = {part.lower() for line in talk.lines for part in line.speaker.split()}
+        wanted = talk.draw.randint(*KEYWORDS)
         ranked = rank(" ".join(texts), wanted + len(spoken), self.idf)
         found = [word for word in ranked if word not in spoken][:wanted]
         if position == 0:
             found = [OPENING, *found]
-        elif here == len(turns):
+        elif here == len(talk.lines):
             found = [CLOSING, *found]
-        if draw.random() < TOPICLESS or not found:
+        if talk.draw.random() < TOPICLESS or not found:
             return []
         return list(self.tokenizer.encode(self.template.format_topic(found)).ids)
 
 
-def build_rows(builder: WindowBuilder, episodes: Sequence[Episode], split: str) -> Rows:
-    """Build the rows of all episodes of a split, in order."""
-    windows = [w for e in episodes if e.split == split for w in builder.build(e)]
-    width = builder.context + 1
-    ids = np.full((len(windows), width), builder.ids[builder.template.end], dtype=np.uint16)
-    for row, (window, _) in zip(ids, windows, strict=True):
-        row[: len(window)] = window
-    return Rows(
-        ids=ids,
-        lengths=np.array([len(w) for w, _ in windows], dtype=np.int32),
-        scores=np.array([score for _, score in windows], dtype=np.float32),
-    )
+def stack(windows: Sequence[Window], context: int, padding: int) -> Rows:
+    """Put windows into one array of rows."""
+    ids = np.full((len(windows), context + 1), padding, dtype=np.uint16)
+    for row, window in zip(ids, windows, strict=True):
+        row[: len(window.ids)] = window.ids
+    return Rows(ids=ids, lengths=np.array([len(w.ids) for w in windows], dtype=np.int32))
+
+
+def build_rows(
+    builder: WindowBuilder,
+    episodes: Sequence[Episode],
+    *,
+    context: int = CONTEXT,
+    short_context: int = SHORT_CONTEXT,
+    interviews: float = INTERVIEWS,
+    weights: Mapping[str, float] | None = None,
+    keep_back: bool = True,
+) -> dict[str, Rows]:
+    """Build the rows of all parts: `broad` and `interviews` to train on, `validation`.
+
+    The share `interviews` of the training windows that is most of an interview makes long rows for
+    the final phase; the rest is laid out anew in short ones. With `keep_back=False` the interviews
+    are among the broad rows as well, for runs of many epochs.
+    """
+    padding = builder.ids[builder.template.end]
+    held_out = [e for e in episodes if e.split == "validation"]
+    validation = [w for e in held_out for w in builder.build(builder.prepare(e), context)]
+    pairs: list[tuple[Talk, Window]] = []
+    for episode in episodes:
+        if episode.split == "train" and is_drawn(episode, weights or {}, builder.seed):
+            talk = builder.prepare(episode)
+            pairs += [(talk, window) for window in builder.build(talk, context)]
+    scores = np.array([window.score for _, window in pairs])
+    best = set(np.argsort(-scores, kind="stable")[: round(len(pairs) * interviews)].tolist())
+    broad: list[Window] = []
+    for number, (talk, window) in enumerate(pairs):
+        if not keep_back or number not in best:
+            broad += builder.build(talk, short_context, first=window.first, stop=window.stop)
+    return {
+        "broad": stack(broad, short_context, padding),
+        "interviews": stack([pairs[n][1] for n in sorted(best)], context, padding),
+        "validation": stack(validation, context, padding),
+    }
+
+
+def is_drawn(episode: Episode, weights: Mapping[str, float], seed: int) -> bool:
+    """Whether an episode is trained on, where only a share of its source is wanted."""
+    share = weights.get(source_of(episode.show), 1.0)
+    return random.Random(f"{seed}/{episode.show}/{episode.name}/drawn").random() < share
 
 
 def guest_names(episodes: Sequence[Episode], hosts: Mapping[str, frozenset[str]]) -> list[str]:
@@ -234,13 +285,12 @@ def guest_names(episodes: Sequence[Episode], hosts: Mapping[str, frozenset[str]]
     return sorted(n for n in names if re.fullmatch(r"[A-Z][a-z]{2,10} [A-Z][a-z]{2,12}", n))
 
 
-def write_rows(path: Path, **splits: Rows) -> None:
+def write_rows(path: Path, splits: Mapping[str, Rows]) -> None:
     """Write splits as one uncompressed .npz without pickles."""
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for split, rows in splits.items():
         arrays[f"{split}_ids"] = rows.ids
         arrays[f"{split}_lengths"] = rows.lengths
-        arrays[f"{split}_scores"] = rows.scores
     with path.open("wb") as out:
         np.savez(out, allow_pickle=False, **arrays)
 
@@ -248,11 +298,7 @@ def write_rows(path: Path, **splits: Rows) -> None:
 def read_rows(path: Path, split: str) -> Rows:
     """Read one split of what `write_rows` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
-        return Rows(
-            ids=arrays[f"{split}_ids"],
-            lengths=arrays[f"{split}_lengths"],
-            scores=arrays[f"{split}_scores"],
-        )
+        return Rows(ids=arrays[f"{split}_ids"], lengths=arrays[f"{split}_lengths"])
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -261,24 +307,42 @@ def main(arguments: list[str] | None = None) -> None:
     for name in ("corpus", "tokenizer", "idf", "out"):
         parser.add_argument(name, type=Path)
     parser.add_argument("--context", type=int, default=CONTEXT)
+    parser.add_argument("--short-context", type=int, default=SHORT_CONTEXT)
+    parser.add_argument("--interviews", type=float, default=INTERVIEWS, metavar="SHARE")
+    parser.add_argument("--keep-back", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--weight", action="append", default=[], metavar="SOURCE=SHARE")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     episodes = read_corpus(options.corpus)
-    hosts = recurring_speakers(episodes)
+    hosts = known_hosts(episodes)
     builder = WindowBuilder(
         Tokenizer.from_file(str(options.tokenizer)),
         read_idf(options.idf),
         hosts,
-        context=options.context,
         seed=options.seed,
         names=guest_names(episodes, hosts),
     )
-    train = build_rows(builder, episodes, "train")
-    validation = build_rows(builder, episodes, "validation")
-    write_rows(options.out, train=train, validation=validation)
-    tokens = int(train.lengths.sum())
-    held = len(validation.ids)
-    print(f"{len(train.ids)} rows, {tokens} tokens, {held} rows held out", file=sys.stderr)
+    splits = build_rows(
+        builder,
+        episodes,
+        context=options.context,
+        short_context=options.short_context,
+        interviews=options.interviews,
+        weights={**WEIGHTS, **_parse_weights(options.weight)},
+        keep_back=options.keep_back,
+    )
+    write_rows(options.out, splits)
+    for split, rows in splits.items():
+        filled = rows.lengths.sum() / rows.ids.size
+        print(
+            f"{split}: {len(rows.ids)} rows, {int(rows.lengths.sum())} tokens, {filled:.1%} filled",
+            file=sys.stderr,
+        )
+
+
+def _parse_weights(given: Sequence[str]) -> dict[str, float]:
+    pairs = [text.partition("=") for text in given]
+    return {source: float(share) for source, _, share in pairs}
 
 
 if __name__ == "__main__":
