@@ -26,6 +26,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import LlamaForCausalLM
 
+from podcaster.errors import InputError
 from recipes.mini.muon import Muon
 from recipes.mini.network import (
     BLOCK_ATTENTION,
@@ -399,8 +400,11 @@ def plot(out: Path) -> None:
     plt.close(figure)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the stage from the command line; each option of `TrainOptions` is a flag."""
+def read_options(arguments: list[str] | None) -> tuple[Path, Path, Path, TrainOptions]:
+    """Read the command line: rows, tokenizer, the folder of the run, and its options.
+
+    Each option of `TrainOptions` is a flag. A number of steps counts before minutes.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("rows", "tokenizer", "out"):
         parser.add_argument(name, type=Path)
@@ -414,10 +418,23 @@ def main(arguments: list[str] | None = None) -> None:
             parser.add_argument(flag, type=kind, default=default)
     chosen = vars(parser.parse_args(arguments))
     rows, tokenizer, out = (chosen.pop(name) for name in ("rows", "tokenizer", "out"))
-    options = TrainOptions(**chosen)
+    if chosen["steps"] is not None:
+        chosen["minutes"] = None
+    return rows, tokenizer, out, TrainOptions(**chosen)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the stage from the command line."""
+    rows, tokenizer, out, options = read_options(arguments)
     out.mkdir(parents=True, exist_ok=True)
     (out / "options.json").write_text(json.dumps(asdict(options), indent=1) + "\n")
     splits = {name: read_rows(rows, name) for name in ("broad", "interviews", "validation")}
+    for name in ("broad", "validation"):
+        if not len(splits[name].ids):
+            raise InputError(
+                f"{rows.name} has no {name} rows.",
+                next_step="Give recipes.mini.windows more episodes, or a shorter context.",
+            )
     trainer = Trainer(splits, Tokenizer.from_file(str(tokenizer)), out, options)
     size = sum(p.numel() for p in trainer.model.parameters())
     counts = {name: len(part.ids) for name, part in splits.items()}

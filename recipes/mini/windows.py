@@ -333,7 +333,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     write_rows(options.out, splits)
     for split, rows in splits.items():
-        filled = rows.lengths.sum() / rows.ids.size
+        filled = rows.lengths.sum() / max(1, rows.ids.size)
         print(
             f"{split}: {len(rows.ids)} rows, {int(rows.lengths.sum())} tokens, {filled:.1%} filled",
             file=sys.stderr,

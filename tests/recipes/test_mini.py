@@ -22,7 +22,7 @@ from tokenizers import Tokenizer  # noqa: E402
 from podcaster.builtin.keywords import read_idf  # noqa: E402
 from podcaster.builtin.ngrams import open_ngrams  # noqa: E402
 from podcaster.dialogue import METADATA_KEY, DialogueTemplate, template_from_metadata  # noqa: E402
-from recipes.mini import corpus, idf, ngrams, to_gguf, tokenizer, train, windows  # noqa: E402
+from recipes.mini import corpus, idf, ngrams, run, to_gguf, tokenizer, train, windows  # noqa: E402
 from recipes.mini.baselines import TokenNgrams, xz_bits_per_byte  # noqa: E402
 from recipes.mini.episodes import Episode, Line, read_corpus  # noqa: E402
 from recipes.mini.evaluate import converse, evaluate  # noqa: E402
@@ -276,6 +276,31 @@ def test_training_that_gains_nothing_ends_and_keeps_its_best(made: Path, tmp_pat
     assert chosen["chosen"] == "best"
     losses = {name: figure["validation_loss"] for name, figure in chosen["figures"].items()}
     assert losses["best"] == min(losses.values()) < losses["last"]
+
+
+@pytest.mark.parametrize("name", sorted(run.PRESETS))
+def test_a_preset_goes_through_its_stages_with_fewer_steps(
+    name: str, made: Path, tmp_path: Path
+) -> None:
+    preset = run.PRESETS[name]
+    small = "--device cpu --steps 3 --layers 1 --width 32 --heads 2 --no-compiled"
+    small += " --batch-tokens 96 --micro-tokens 48 --evaluate-rows 2 --evaluate-every 2"
+    deliver = tmp_path / "deliver"
+    stages = run.plan([made / "transcripts.tar.xz"], tmp_path, deliver, preset, small.split())
+    deliver.mkdir()
+    by_name = {stage: (call, arguments) for stage, _, call, arguments in stages}
+    shutil.copy(made / "tokenizer.json", tmp_path / "tokenizer.json")
+    shutil.copy(made / "corpus.jsonl", tmp_path / "corpus.jsonl")
+    shutil.copy(made / "idf.json.gz", deliver / "idf.json.gz")
+    short = ["--context", "96", "--short-context", "48" if name == "cores" else "96"]
+    for stage in ("windows", "train", "to_gguf"):
+        call, arguments = by_name[stage]
+        call([*arguments, *(short if stage == "windows" else [])])
+    _, _, _, options = train.read_options(by_name["train"][1])
+    assert options.steps == 3
+    assert (options.dropout > 0, options.patience > 0) == ((name == "gpu"),) * 2
+    assert (tmp_path / "run" / "curve.png").is_file()
+    assert (deliver / "dialogue.gguf").read_bytes()[:4] == b"GGUF"
 
 
 def test_loss_falls_and_the_file_says_the_same_as_the_network(
