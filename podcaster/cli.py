@@ -15,12 +15,14 @@ from podcaster.commands.episode import episode, resume
 from podcaster.commands.feed import feed_app
 from podcaster.commands.machine import doctor, setup
 from podcaster.commands.runs import config, runs_app
+from podcaster.commands.show import show_app
 from podcaster.commands.telling import PLAIN
 from podcaster.commands.voice import voice_app
 
 app = typer.Typer(help="Turn a podcast that exists into one that does not.", **PLAIN)
 app.command()(episode)
 app.command()(resume)
+app.add_typer(show_app, name="show")
 app.add_typer(runs_app, name="runs")
 app.add_typer(voice_app, name="voice")
 app.add_typer(feed_app, name="feed")

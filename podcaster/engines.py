@@ -25,6 +25,7 @@ class EngineEntry:
 
 
 ENGINES: dict[str, dict[str, EngineEntry]] = {
+    "ingest": {"ytdlp": EngineEntry("podcaster.ingest.ytdlp:YtDlpPages", "pages")},
     "write": {"llama_cpp": EngineEntry("podcaster.write.llama_cpp:LlamaCppWriter", None)},
     "speak": {"espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None, quick=True)},
 }

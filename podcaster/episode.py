@@ -61,7 +61,7 @@ def reopen_episode(
     home: Path, reference: str, *, voices: Mapping[str, str]
 ) -> tuple[Run, Settings]:
     """Open a run again; `voices` (role or name → voice) are added to its configuration."""
-    run = open_run(home, reference)
+    run = open_run(home, reference, "episode")
     settings = read_settings(run)
     if voices:
         values = settings_by_key(settings)

@@ -54,13 +54,78 @@ class Segment(Noun, frozen=True):
             raise ValueError(f"a segment ends at {self.end_s} s, before its start {self.start_s} s")
 
 
+class Utterance(Noun, frozen=True):
+    """What somebody said in one go, as a transcript has it.
+
+    Transcripts from elsewhere may lack times (None) or speakers (None: nobody said who it was).
+    `speaker` is the label that the transcript gives, not yet a person.
+    """
+
+    text: Annotated[str, msgspec.Meta(min_length=1)]
+    start_s: Seconds | None = None
+    end_s: Seconds | None = None
+    speaker: str | None = None
+    words: tuple[Word, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.start_s is not None and self.end_s is not None and self.end_s < self.start_s:
+            raise ValueError(
+                f"an utterance ends at {self.end_s} s, before its start {self.start_s} s"
+            )
+
+
+class TranscriptChapter(Noun, frozen=True):
+    """A titled part of a recording, from `start_s` to the next chapter's start."""
+
+    title: Annotated[str, msgspec.Meta(min_length=1)]
+    start_s: Seconds | None = None
+
+
 class Transcript(Noun, frozen=True):
-    """What was said in a recording; the language is the recording's and never patched later."""
+    """What was said in a recording; the language is the recording's and never patched later.
+
+    `engine` made it and `options` are what it was told; `diariser` is None where nobody has told
+    the speakers apart. `duration_s` is None where no recording is at hand.
+    """
 
     language: Language
-    segments: tuple[Segment, ...]
+    utterances: tuple[Utterance, ...]
     engine: str
-    duration_s: Seconds
+    duration_s: Seconds | None = None
+    diariser: str | None = None
+    title: str = ""
+    description: str = ""
+    chapters: tuple[TranscriptChapter, ...] = ()
+    options: dict[str, Any] = {}
+
+
+class Person(Noun, frozen=True):
+    """Somebody whom a feed or a transcript names; `role` is what it says of them, or nothing."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
+    role: str = ""
+
+
+class Recording(Noun, frozen=True):
+    """One episode of a show as it came in: a file with sound, finished words, or both.
+
+    `audio` is where the sound is: a name in the stage's folder if it was downloaded, else the
+    absolute path where it was found. `transcript` names a `Transcript` in the stage's folder.
+    Both are empty where there is none. `origin` is the file or address that it came from.
+    """
+
+    id: Identifier
+    title: str
+    origin: str
+    audio: str = ""
+    audio_sha256: str = ""
+    transcript: str = ""
+    duration_s: Seconds | None = None
+    published_at: str = ""
+    language: str = ""
+    description: str = ""
+    persons: tuple[Person, ...] = ()
+    chapters: tuple[TranscriptChapter, ...] = ()
 
 
 class Source(Noun, frozen=True):

@@ -25,11 +25,14 @@ RECORD_NAME = "record.json"
 TEMPORARY_SUFFIX = ".tmp"
 
 
+RunKind = Literal["episode", "show"]
+
+
 class RunInfo(Noun, frozen=True):
     """What `run.json` says: written once, when the run is made."""
 
     name: str
-    kind: Literal["episode", "show"]
+    kind: RunKind
     created_at: str
     seed: int
     version: str
@@ -85,9 +88,7 @@ class Run:
             file.write(line + "\n")
 
 
-def create_run(
-    home: Path, title: str, *, kind: Literal["episode", "show"], seed: int, version: str
-) -> Run:
+def create_run(home: Path, title: str, *, kind: RunKind, seed: int, version: str) -> Run:
     """Make a new run folder `runs/<title>-<date>-<4 hex>` in the workspace `home`.
 
     Raises RunError where the workspace cannot be written.
@@ -104,23 +105,51 @@ def create_run(
             break
         except FileExistsError:
             continue
+    return _write_info(runs / name, kind, seed, version)
+
+
+def open_show_run(home: Path, title: str, *, version: str, create: bool = False) -> Run:
+    """Open the run `runs/<title>` of a show, which is one for all time; with `create`, make it.
+
+    Raises InputError where there is none, or where a run of another kind has its name.
+    """
+    path = home / "runs" / slugify(title, fallback="show")
+    if not (path / "run.json").is_file():
+        if not create:
+            shows = ", ".join(list_runs(home, "show"))
+            raise InputError(
+                f"There is no show {path.name!r} in {home / 'runs'}; there is {shows or 'none'}.",
+                next_step=f"Make it with `podcaster show add {path.name} SOURCE`.",
+            )
+        make_folder(path)
+        return _write_info(path, "show", 0, version)
+    info = parse(read_bytes(path / "run.json"), RunInfo, where=str(path / "run.json"))
+    if info.kind != "show":
+        raise InputError(
+            f"The run {path.name} is an {info.kind}, not a show.",
+            next_step="Give the show another name.",
+        )
+    return Run(path, info)
+
+
+def _write_info(path: Path, kind: RunKind, seed: int, version: str) -> Run:
     info = RunInfo(
-        name=name,
+        name=path.name,
         kind=kind,
-        created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", now),
+        created_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         seed=seed,
         version=version,
     )
-    write_atomic(runs / name / "run.json", to_json(info))
-    return Run(runs / name, info)
+    write_atomic(path / "run.json", to_json(info))
+    return Run(path, info)
 
 
-def open_run(home: Path, reference: str) -> Run:
+def open_run(home: Path, reference: str, kind: RunKind | None = None) -> Run:
     """Open a run by its name, by an unambiguous beginning of it, or by `latest`.
 
-    Raises InputError where there is no such run, or more than one.
+    Raises InputError where there is no such run (of that kind), or more than one.
     """
-    names = list_runs(home)
+    names = list_runs(home, kind)
     if reference == "latest" and names:
         matches = names[-1:]
     else:
@@ -129,6 +158,12 @@ def open_run(home: Path, reference: str) -> Run:
         matches = [n for n in names if n == wanted] or [
             n for n in names if wanted and n.startswith(wanted)
         ]
+    others = [n for n in list_runs(home) if n == reference] if kind and not matches else []
+    if others:
+        raise InputError(
+            f"The run {reference} is of another kind, expected one of an {kind}.",
+            next_step="`podcaster show --help` says what can be done with a show.",
+        )
     if not matches:
         raise InputError(
             f"There is no run {reference!r} in {home / 'runs'}.",
@@ -144,13 +179,22 @@ def open_run(home: Path, reference: str) -> Run:
     return Run(path, info)
 
 
-def list_runs(home: Path) -> list[str]:
-    """Names of the workspace's runs, oldest first."""
+def list_runs(home: Path, kind: RunKind | None = None) -> list[str]:
+    """Names of the workspace's runs (of one kind), oldest first."""
     runs = home / "runs"
     if not runs.is_dir():
         return []
     found = [entry.parent for entry in runs.glob("*/run.json")]
+    if kind is not None:
+        found = [path for path in found if _kind_of(path) == kind]
     return [p.name for p in sorted(found, key=lambda p: ((p / "run.json").stat().st_mtime, p.name))]
+
+
+def _kind_of(path: Path) -> RunKind | None:
+    try:
+        return msgspec.json.decode((path / "run.json").read_bytes(), type=RunInfo).kind
+    except (OSError, msgspec.MsgspecError):
+        return None
 
 
 def write_atomic(path: Path, data: bytes) -> None:

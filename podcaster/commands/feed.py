@@ -61,7 +61,7 @@ def add(run: Run, json_output: Json = False, home: Home = None) -> None:
     from podcaster.run import open_run
 
     place = resolve_home(home)
-    item = add_episode(place, open_run(place, run).path)
+    item = add_episode(place, open_run(place, run, "episode").path)
     emit(
         {"guid": item.episode.guid, "title": item.episode.title, "number": item.number},
         as_json=json_output,
