@@ -183,20 +183,10 @@ def find_repeats(text: str, context: TurnContext) -> str | None:
 
 def drop_repeats(text: str, context: TurnContext) -> str:
     """Drop the sentences that say again what was said."""
-    seen: set[tuple[str, ...]] = set()
-    worn: Counter[tuple[str, ...]] = Counter()
-    kept = []
+    kept: list[str] = []
     for sentence in split_sentences(text, context.language):
-        words = split_words(sentence)
-        grams = list(_grams(words, REPEAT_WITHIN_WORDS)) or [tuple(words)]
-        short = Counter(_grams(words, WORN_WORDS))
-        again = len(set(grams)) < len(grams) or any(gram in seen for gram in grams)
-        again = again or any(worn[gram] + times >= WORN_TIMES for gram, times in short.items())
-        if again or any(gram in context.said for gram in _grams(words, REPEAT_ACROSS_WORDS)):
-            continue
-        seen.update(grams)
-        worn.update(short)
-        kept.append(sentence)
+        if find_repeats(" ".join([*kept, sentence]), context) is None:
+            kept.append(sentence)
     return " ".join(kept)
 
 

@@ -201,6 +201,9 @@ class Conversation:
                 said = _SOURCE_MARK.sub("", wanted.beginning + candidate.text)
                 inspected = inspect_turn(said, replace(context, finished=candidate.finished))
                 counts.update(f"found.{finding}" for finding in inspected.findings)
+                counts["inspected"] += 1
+                counts["inspected_words"] += count_words(said)
+                counts["refused"] += not inspected.usable
                 text = self._fit(inspected.text, wanted)
                 value = score(replace(inspected, text=text), candidate.mean_logprob, wish)
                 if value > best_score:
@@ -217,6 +220,7 @@ class Conversation:
             keywords=self.chapters[-1].plan.keywords,
             question=self.last_text,
             known=self._craft.known_words,
+            invents=self._craft.writer.model.kind == "dialogue",
         )
 
     def _context(self, wanted: Wanted) -> TurnContext:
@@ -233,10 +237,12 @@ class Conversation:
         )
 
     def _fit(self, text: str, wanted: Wanted) -> str:
-        """End a host's turn with its question; drop sentences from a turn that is too long."""
-        if wanted.asks and "?" in text:
-            text = text[: text.rindex("?") + 1]
+        """End a host's turn with its first question; drop sentences where a turn is too long."""
         sentences = split_sentences(text, self._craft.language)
+        if wanted.asks:
+            # who asks twice in one turn mostly asks the same again
+            asked = next((i for i, s in enumerate(sentences) if s.endswith("?")), len(sentences))
+            del sentences[asked + 1 :]
         while len(sentences) > 1 and count_words(" ".join(sentences)) > wanted.words * TOO_LONG:
             # a question stays, what leads to it can go
             del sentences[0 if wanted.asks else -1]

@@ -5,27 +5,34 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from podcaster.builtin.keywords import COMMON_IDF, idf
 from podcaster.units import split_words
 from podcaster.write.checks import Inspected
 
 TOPIC_WEIGHT = 1.2
-QUESTION_WEIGHT = 1.0
+QUESTION_WEIGHT = 2.0
 LOGPROB_WEIGHT = 0.5
 LENGTH_WEIGHT = 1.5
-FINDING_COST = 0.35
+FINDING_COST = 0.7
 STRANGER_COST = 0.5
 NO_QUESTION_COST = 2.0
 GUEST_ASKS_COST = 0.6
 SHOP_TALK_COST = 0.5  # for a word about the podcast itself
-QUOTATION_COST = 0.3  # whom a small model quotes, nobody knows
-MONOTONY_COST = 3.0
-VARIED_SHARE = 0.7  # of a turn's words that should be different ones
+QUOTATION_COST = 0.8  # whom a small model quotes, nobody knows
+ECHO_COST = 0.3  # for each time that a turn says a word again that is no everyday word
+PAIR_COST = 5.0  # for a turn all of whose pairs of words were in it before
+INVENTED_COST = 0.5  # for a word that hardly anybody says: a small model makes words up
+FILLER_COST = 0.4  # for each phrase with which people win time
 ENOUGH_TOPIC_NATS = 9.0  # of rare words in common; more is no better
 
 _MID_SENTENCE_NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-zA-Z]+")
 
+_FILLERS = re.compile(
+    r"\b(?:i don't know|you know|i mean|kind of|sort of|or something|and stuff|things? like that|"
+    r"a lot of things?|(?:it's|was|were|is|are) like)\b"
+)
 _SHOP_TALK = re.compile(r"\b(?:podcasts?|podcasters?|shows?|episodes?|listeners|conferences?)\b")
 
 
@@ -34,7 +41,8 @@ class Wish:
     """What the next turn should be like.
 
     `keywords` are the chapter's, `question` is the turn to be answered, `known` are words that may
-    stand with a capital: names in the conversation and in the topics.
+    stand with a capital: names in the conversation and in the topics. `invents`: the model is one
+    that makes words up.
     """
 
     words: int
@@ -42,6 +50,7 @@ class Wish:
     keywords: tuple[str, ...] = ()
     question: str = ""
     known: frozenset[str] = frozenset()
+    invents: bool = False
 
 
 def score(turn: Inspected, mean_logprob: float, wish: Wish) -> float:
@@ -60,14 +69,8 @@ def score(turn: Inspected, mean_logprob: float, wish: Wish) -> float:
     value += LOGPROB_WEIGHT * mean_logprob
     value -= LENGTH_WEIGHT * abs(math.log(len(words) / max(1, wish.words)))
     value -= FINDING_COST * len(turn.findings)
-    strangers = {
-        name for name in _MID_SENTENCE_NAME.findall(turn.text) if name.lower() not in wish.known
-    }
-    value -= STRANGER_COST * len(strangers)
-    value -= SHOP_TALK_COST * len(set(_SHOP_TALK.findall(turn.text.lower())) - wish.known)
-    value -= MONOTONY_COST * max(0.0, VARIED_SHARE - len(set(words)) / len(words))
-    if '"' in turn.text:
-        value -= QUOTATION_COST
+    value -= _repetition_cost(words)
+    value -= _manner_cost(turn.text, words, wish)
     if not wish.asks and "?" in turn.text:
         value -= GUEST_ASKS_COST
     if wish.asks and not turn.text.endswith("?"):
@@ -75,20 +78,58 @@ def score(turn: Inspected, mean_logprob: float, wish: Wish) -> float:
     return value
 
 
+def _repetition_cost(words: Sequence[str]) -> float:
+    """What it costs that a turn says its own words again, and its pairs of words."""
+    pairs = list(pairwise(words))
+    again = (len(pairs) - len(set(pairs))) / max(1, len(pairs))
+    marked = [stem(word) for word in words if is_marked(word)]
+    return PAIR_COST * again + ECHO_COST * (len(marked) - len(set(marked)))
+
+
+def _manner_cost(text: str, words: Sequence[str], wish: Wish) -> float:
+    """What strangers, talk about the podcast, fillers, quotations and made-up words cost."""
+    strangers = {
+        name for name in _MID_SENTENCE_NAME.findall(text) if name.lower() not in wish.known
+    }
+    cost = STRANGER_COST * len(strangers)
+    cost += SHOP_TALK_COST * len(set(_SHOP_TALK.findall(text.lower())) - wish.known)
+    cost += FILLER_COST * len(_FILLERS.findall(text.lower()))
+    if '"' in text:
+        cost += QUOTATION_COST
+    if wish.invents and (odd := [stem(word) for word in words if is_unknown(word)]):
+        heard = {stem(w) for w in (*wish.known, *wish.keywords, *split_words(wish.question))}
+        cost += INVENTED_COST * sum(word not in heard for word in odd)
+    return cost
+
+
+@lru_cache(maxsize=8192)
+def is_marked(word: str) -> bool:
+    """Whether a word is no everyday word, and yet one that people say."""
+    return COMMON_IDF < idf(word) < idf("")
+
+
+@lru_cache(maxsize=8192)
+def is_unknown(word: str) -> bool:
+    """Whether a word is so rare in conversation that the table does not hold it."""
+    return idf(word) >= idf("")
+
+
 def overlap(words: Sequence[str], wanted: Sequence[str]) -> float:
     """How much of what is wanted is there, from 0 to 1: rare words count for more."""
     rarities = _rarities(tuple(wanted))
-    rarity = sum(rarities.get(word, 0.0) for word in {_stem(word) for word in words})
+    # in order: a set's order, and with it the last bit of the sum, differs between processes
+    rarity = sum(rarities.get(word, 0.0) for word in dict.fromkeys(map(stem, words)))
     return min(1.0, rarity / ENOUGH_TOPIC_NATS)
 
 
 @lru_cache(maxsize=256)
 def _rarities(wanted: tuple[str, ...]) -> dict[str, float]:
-    words = {_stem(word) for phrase in wanted for word in split_words(phrase)}
+    words = {stem(word) for phrase in wanted for word in split_words(phrase)}
     return {word: max(0.0, idf(word) - COMMON_IDF) for word in words}
 
 
 @lru_cache(maxsize=8192)  # the same words come again and again
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
+    """One form for singular and plural, owner and what is owned."""
     word = word.removesuffix("'s")
     return word.removesuffix("s") if len(word) > 3 else word

@@ -24,10 +24,10 @@ from podcaster.write.script_file import read_script_file
 from podcaster.write.sentences import clean_line, join_words
 from podcaster.write.verbatim import open_verbatim
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 LONGEST_NAME = 120
 DIALOGUE_CANDIDATES = 8
-BUILTIN_CANDIDATES = 20
+BUILTIN_CANDIDATES = 32
 INSTRUCT_CANDIDATES = 2
 MOST_TITLE_TOPICS = 3
 HOST, GUEST = "host", "guest"

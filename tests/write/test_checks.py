@@ -62,6 +62,11 @@ PLANTED = {
             {},
             f"I'm a baker. {CLEAN} I'm a baker, you see.",
         ),
+        (  # over the border of two sentences
+            f"{CLEAN} I like money. And it was good. I had no money. And it was good.",
+            {},
+            f"{CLEAN} I like money. And it was good. I had no money.",
+        ),
         (
             f"{CLEAN} Nobody believed that it would ever fly.",
             {"said": phrases_of("Nobody believed that it would ever fly, or land.")},

@@ -2,7 +2,7 @@ import math
 from typing import Any
 
 from podcaster.write.checks import Inspected
-from podcaster.write.score import Wish, overlap, score
+from podcaster.write.score import Wish, is_marked, is_unknown, overlap, score
 
 WISH = Wish(words=12, keywords=("rocket", "fuel"), known=frozenset({"ada"}))
 
@@ -60,6 +60,44 @@ def test_guests_do_not_ask_nor_talk_about_the_show() -> None:
 def test_other_words_are_better_than_the_same_ones() -> None:
     same = "The rocket fuel and the rocket fuel and the rocket fuel burned."
     assert value(same) < value(ON_TOPIC)
+
+
+def test_a_rare_word_said_again_costs() -> None:
+    again = "We burned the rocket fuel in a rocket, and it was loud."
+    assert value(again) < value(ON_TOPIC)
+    # a word that everybody says all the time may come again
+    assert not is_marked("was")
+    assert is_marked("rocket")
+
+
+def test_pairs_of_words_said_again_cost() -> None:
+    wish = Wish(words=12)
+    once = "I think it was good, and we said it was there for us."
+    twice = "I think it was good, and I think it was there for us."
+    assert value(twice, wish=wish) < value(once, wish=wish)
+
+
+def test_words_that_a_small_model_made_up_cost() -> None:
+    assert is_unknown("furnaffle")
+    assert not is_marked("furnaffle")  # in another language, no word is one that people say
+    made_up, wish = "We burned it in a furnaffle.", Wish(words=6)
+    inventive = Wish(words=6, invents=True)
+    assert value(made_up, wish=inventive) < value(made_up, wish=wish)
+    for heard in (
+        Wish(words=6, invents=True, known=frozenset({"furnaffles"})),
+        Wish(words=6, invents=True, keywords=("solar", "furnaffles")),
+    ):
+        assert value(made_up, wish=heard) > value(made_up, wish=inventive)
+
+
+def test_winning_time_costs() -> None:
+    assert value("We burned, you know, the rocket fuel in a shed, I mean.") < value(
+        "We burned, one day, the rocket fuel in a shed, for fun."
+    )
+
+
+def test_quoting_somebody_costs() -> None:
+    assert value('"We burned the rocket fuel in a shed", and it was loud.') < value(ON_TOPIC)
 
 
 def test_nothing_is_worst() -> None:

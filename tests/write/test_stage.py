@@ -19,6 +19,7 @@ from podcaster.write.llama_cpp import LlamaCppWriter
 from podcaster.write.markdown import format_script, parse_script
 from podcaster.write.notes import read_notes
 from podcaster.write.options import WriteOptions
+from podcaster.write.sentences import split_sentences
 from podcaster.write.stage import write
 
 SPEECHES = Path(__file__).parents[3] / "shared" / "data" / "speeches"
@@ -94,6 +95,19 @@ def test_a_tuned_model_asks_its_own_questions(run: Any, dialogue_writer: LlamaCp
     assert result.counts["candidates"] >= 8 * result.counts["turns"]
     led = run(dialogue_writer, minutes=4, draft="led.jsonl")
     assert led.counts["turns"] != result.counts["turns"]
+
+
+def test_a_host_asks_one_question_at_a_time(
+    run: Any, dialogue_writer: LlamaCppWriter, tmp_path: Path
+) -> None:
+    result = run(dialogue_writer, model="some/show.gguf", minutes=4)
+    steps = [json.loads(line) for line in (tmp_path / "draft.jsonl").read_text().splitlines()]
+    settled = {step["value"]["text"] for step in steps if step["key"] != "fingerprint"}
+    host = [turn.text for turn in result.script.turns() if turn.speaker == "host"]
+    asked = [text for text in host if text in settled and text.endswith("?")]
+    assert asked
+    for text in asked:
+        assert sum(sentence.endswith("?") for sentence in split_sentences(text)) == 1
 
 
 @pytest.mark.parametrize("minutes", [2, 6])
@@ -366,3 +380,5 @@ def test_counts_are_plain_data(run: Any, dialogue_writer: LlamaCppWriter) -> Non
     assert json.loads(json.dumps(counts)) == counts
     assert counts["turns"] > 0
     assert any(name.startswith("found.") for name in counts)
+    assert 0 < counts["inspected"] <= counts["candidates"]
+    assert counts["inspected_words"] > counts["inspected"]

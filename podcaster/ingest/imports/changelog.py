@@ -1,8 +1,8 @@
-r"""Markdown whose paragraphs begin with a name in bold type, as the Changelog's transcripts do:
+"""Markdown whose paragraphs begin with a name in bold type, as the Changelog's transcripts do:
 
 **Ann Smith:** What she says.
 
-**Break:** \[01:44\]
+**Break:** [01:44]
 """
 
 import re
