@@ -3,11 +3,12 @@
     python -m recipes.mini.run WORK DELIVER ARCHIVE [ARCHIVE...] [--preset cores|gpu] [--minutes M]
 
 WORK keeps what the stages make; a stage whose output is there is not run again, and training goes
-on where it was. DELIVER gets the model, the word table, the n-gram index and a report. Flags that
-are not known here go to train, after the preset's own.
+on where it was. In the end the model, the word table and the n-gram index are copied to DELIVER,
+over what is there. Flags that are not known here go to train, after the preset's own.
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,13 +49,12 @@ PRESETS = {
 
 
 def plan(
-    archives: Sequence[Path], work: Path, deliver: Path, preset: Preset, training: Sequence[str]
+    archives: Sequence[Path], work: Path, preset: Preset, training: Sequence[str]
 ) -> list[Stage]:
     """All stages in order: name, what each makes, its main function and arguments."""
     text, vocabulary = work / "corpus.jsonl", work / "tokenizer.json"
     rows, run = work / "windows.npz", work / "run"
-    table, index = deliver / IDF_PATH.name, deliver / NGRAMS_PATH.name
-    model = deliver / MODEL_PATH.name
+    table, index, model = (work / path.name for path in (IDF_PATH, NGRAMS_PATH, MODEL_PATH))
     report = work / "report.json"
     laid_out: list[Path | str] = [text, vocabulary, table, rows, *preset.windows.split()]
     trained: list[Path | str] = [rows, vocabulary, run, *preset.train.split(), *training]
@@ -95,7 +95,9 @@ def main(arguments: list[str] | None = None) -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     options.deliver.mkdir(parents=True, exist_ok=True)
     preset = PRESETS[options.preset]
-    run(plan(options.archives, options.work, options.deliver, preset, training))
+    run(plan(options.archives, options.work, preset, training))
+    for path in (IDF_PATH, NGRAMS_PATH, MODEL_PATH):
+        shutil.copy(options.work / path.name, options.deliver / path.name)
 
 
 if __name__ == "__main__":

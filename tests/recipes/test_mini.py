@@ -285,13 +285,11 @@ def test_a_preset_goes_through_its_stages_with_fewer_steps(
     preset = run.PRESETS[name]
     small = "--device cpu --steps 3 --layers 1 --width 32 --heads 2 --no-compiled"
     small += " --batch-tokens 96 --micro-tokens 48 --evaluate-rows 2 --evaluate-every 2"
-    deliver = tmp_path / "deliver"
-    stages = run.plan([made / "transcripts.tar.xz"], tmp_path, deliver, preset, small.split())
-    deliver.mkdir()
+    stages = run.plan([made / "transcripts.tar.xz"], tmp_path, preset, small.split())
     by_name = {stage: (call, arguments) for stage, _, call, arguments in stages}
     shutil.copy(made / "tokenizer.json", tmp_path / "tokenizer.json")
     shutil.copy(made / "corpus.jsonl", tmp_path / "corpus.jsonl")
-    shutil.copy(made / "idf.json.gz", deliver / "idf.json.gz")
+    shutil.copy(made / "idf.json.gz", tmp_path / "idf.json.gz")
     short = ["--context", "96", "--short-context", "48" if name == "cores" else "96"]
     for stage in ("windows", "train", "to_gguf"):
         call, arguments = by_name[stage]
@@ -300,7 +298,21 @@ def test_a_preset_goes_through_its_stages_with_fewer_steps(
     assert options.steps == 3
     assert (options.dropout > 0, options.patience > 0) == ((name == "gpu"),) * 2
     assert (tmp_path / "run" / "curve.png").is_file()
-    assert (deliver / "dialogue.gguf").read_bytes()[:4] == b"GGUF"
+    assert (tmp_path / "dialogue.gguf").read_bytes()[:4] == b"GGUF"
+
+
+def test_a_finished_recipe_replaces_what_was_delivered_before(made: Path, tmp_path: Path) -> None:
+    work, deliver = tmp_path / "work", tmp_path / "deliver"
+    archive = made / "transcripts.tar.xz"
+    for _, output, _, _ in run.plan([archive], work, run.PRESETS["cores"], []):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(f"new {output.name}")
+    deliver.mkdir()
+    (deliver / "dialogue.gguf").write_text("old")
+    run.main([str(work), str(deliver), str(archive)])
+    assert {path.name: path.read_text() for path in deliver.iterdir()} == {
+        name: f"new {name}" for name in ("dialogue.gguf", "idf.json.gz", "training-ngrams.bloom")
+    }
 
 
 def test_loss_falls_and_the_file_says_the_same_as_the_network(
