@@ -6,7 +6,7 @@ import typer
 
 from podcaster.commands.telling import PLAIN, Home, Json, emit, resolve_home, told
 
-show_app = typer.Typer(help="A podcast that exists: take in its recordings and transcripts.", **PLAIN)
+show_app = typer.Typer(help="A podcast that exists: its recordings and transcripts.", **PLAIN)
 
 ShowName = Annotated[str, typer.Argument(metavar="NAME", help="The show's name.")]
 
