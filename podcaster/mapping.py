@@ -1,6 +1,6 @@
 """Do the same work on many items over the cores of this machine, an engine open in each process.
 
-`cluster.py` will offer a function of the same signature over Ray; stages know neither.
+`cluster.py` offers a function of the same signature over Ray; stages know neither.
 """
 
 import os
@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing import get_context
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from podcaster.engines import open_engine
 from podcaster.errors import EngineError, PodcasterError
@@ -24,6 +24,21 @@ Result = TypeVar("Result")
 ITEMS_WORTH_A_PROCESS = 24
 
 
+class Opener(Protocol):
+    """How to open what works on items, in any process: names and plain values, no open engine."""
+
+    @property
+    def stage(self) -> str:
+        """The stage that it works for."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+
+    def open(self) -> Any:
+        """Open it; the caller closes it. Raises PodcasterError."""
+
+
 @dataclass(frozen=True)
 class EngineSpec:
     """How to open an engine, in any process: names and plain values, nothing pickled."""
@@ -31,6 +46,24 @@ class EngineSpec:
     stage: str
     name: str
     settings: dict[str, Any] = field(default_factory=dict)
+
+    def open(self) -> Any:
+        """Open the engine. Raises PodcasterError."""
+        return open_engine(self.stage, self.name, **self.settings)
+
+
+class Mapper(Protocol):
+    """What `map_locally` and Ray have in common, their own settings bound."""
+
+    def __call__(
+        self,
+        items: Sequence[Item],
+        work: Callable[[Any, Item], Result],
+        spec: Opener,
+        *,
+        size: Callable[[Item], float] | None = None,
+    ) -> "Iterator[Outcome[Item, Result]]":
+        """Yield an outcome per item as they finish; larger ones are begun earlier."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +79,13 @@ class Outcome(Generic[Item, Result]):
 def map_locally(
     items: Sequence[Item],
     work: Callable[[Any, Item], Result],
-    spec: EngineSpec,
+    spec: Opener,
     workers: int = 0,
+    *,
+    size: Callable[[Item], float] | None = None,
+    items_worth_a_process: int = ITEMS_WORTH_A_PROCESS,
 ) -> Iterator[Outcome[Item, Result]]:
-    """Yield an outcome per item as they finish, in any order.
+    """Yield an outcome per item as they finish, in any order; with `size`, the largest first.
 
     `work(engine, item)` must be a function of a module, for it runs in other processes; with one
     worker, or few items, it runs in this one. An item that fails does not stop the others.
@@ -57,9 +93,11 @@ def map_locally(
     """
     if not items:
         return
-    count = min(workers or os.cpu_count() or 1, -(-len(items) // ITEMS_WORTH_A_PROCESS))
+    if size is not None:
+        items = sorted(items, key=size, reverse=True)
+    count = min(workers or os.cpu_count() or 1, -(-len(items) // items_worth_a_process))
     if count <= 1:
-        with closing(open_engine(spec.stage, spec.name, **spec.settings)) as engine:
+        with closing(spec.open()) as engine:
             for item in items:
                 yield _attempt(engine, work, item)
         return
@@ -92,11 +130,11 @@ def _attempt(engine: Any, work: Callable[[Any, Item], Result], item: Item) -> Ou
 class _Worker:
     """What a worker process keeps between items."""
 
-    spec: EngineSpec
+    spec: Opener
     engine: Any = None
 
 
-def _prepare_worker(spec: EngineSpec) -> None:
+def _prepare_worker(spec: Opener) -> None:
     # Ctrl-C reaches the whole process group; the driver decides what happens then
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _Worker.spec = spec
@@ -105,9 +143,8 @@ def _prepare_worker(spec: EngineSpec) -> None:
 def _work_in_worker(work: Callable[[Any, Item], Result], item: Item) -> Outcome[Item, Result]:
     # opened with the first item and not in the initializer, whose errors a pool does not tell
     if _Worker.engine is None:
-        spec = _Worker.spec
         try:
-            _Worker.engine = open_engine(spec.stage, spec.name, **spec.settings)
+            _Worker.engine = _Worker.spec.open()
         except PodcasterError as error:
             return Outcome(item, None, error, 0.0)
     return _attempt(_Worker.engine, work, item)

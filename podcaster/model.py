@@ -74,6 +74,21 @@ class Utterance(Noun, frozen=True):
             )
 
 
+class SpeakerSpan(Noun, frozen=True):
+    """When one voice is heard; spans of different speakers may overlap.
+
+    `speaker` is a diariser's label, the same for the same voice within one recording only.
+    """
+
+    start_s: Seconds
+    end_s: Seconds
+    speaker: Annotated[str, msgspec.Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        if self.end_s < self.start_s:
+            raise ValueError(f"a span ends at {self.end_s} s, before its start {self.start_s} s")
+
+
 class TranscriptChapter(Noun, frozen=True):
     """A titled part of a recording, from `start_s` to the next chapter's start."""
 

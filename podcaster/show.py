@@ -7,9 +7,7 @@ result, and the next run tries it again.
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from podcaster import __version__
 from podcaster.engines import open_engine
@@ -24,8 +22,16 @@ from podcaster.ingest.sources import (
     find_in_feed,
     find_in_page,
 )
-from podcaster.model import Noun, Record, Recording, parse, to_json
+from podcaster.model import Noun, Record, parse, to_json
 from podcaster.progress import Progress
+from podcaster.recordings import (
+    INGEST,
+    RECORD_SUFFIX,
+    TWIN,
+    Failure,
+    Tally,
+    read_recordings,
+)
 from podcaster.run import (
     Run,
     changed_outputs,
@@ -39,9 +45,6 @@ from podcaster.run import (
 )
 
 SOURCES = "sources.json"
-INGEST = "ingest"
-RECORD_SUFFIX = ".record.json"
-TWIN = "twin_of"  # in the record of what is the same as another, so that it is not fetched again
 
 
 class ShowSources(Noun, frozen=True):
@@ -49,31 +52,6 @@ class ShowSources(Noun, frozen=True):
 
     sources: tuple[ShowSource, ...] = ()
     language: str = "en"
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An item that could not be used, and why."""
-
-    item: str
-    error: PodcasterError
-
-
-@dataclass
-class Tally:
-    """How a stage over many recordings went."""
-
-    done: int = 0
-    reused: int = 0
-    twins: list[tuple[str, str]] = field(default_factory=list)
-    failures: list[Failure] = field(default_factory=list)
-    audio_s: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def exit_code(self) -> int:
-        """0, or the exit code of the first failure."""
-        return self.failures[0].error.exit_code if self.failures else 0
 
 
 def add_sources(
@@ -126,31 +104,6 @@ def ingest_show(home: Path, name: str, progress: Progress, *, allow_private: boo
                 tally.failures.append(Failure(source.location, error))
     tally.seconds = round(time.monotonic() - started, 3)
     return tally
-
-
-def read_recordings(run: Run) -> Iterator[Recording]:
-    """All recordings of a show that were ingested whole, by id."""
-    folder = run.path / INGEST
-    for path in sorted(folder.glob(f"*{RECORD_SUFFIX}")):
-        name = path.name.removesuffix(RECORD_SUFFIX)
-        record = read_record(path)
-        if record and TWIN not in record.counts:
-            where = folder / f"{name}.json"
-            yield parse(read_bytes(where), Recording, where=str(where))
-
-
-def describe_tally(run: str, tally: Tally) -> dict[str, Any]:
-    """A stage's result for scripts."""
-    return {
-        "show": run,
-        "recordings": tally.done + tally.reused,
-        "done": tally.done,
-        "reused": tally.reused,
-        "failed": [{"item": f.item, "error": str(f.error)} for f in tally.failures],
-        "twins": [{"item": item, "of": of} for item, of in tally.twins],
-        "audio_s": round(tally.audio_s, 3),
-        "seconds": tally.seconds,
-    }
 
 
 class _Ingester:

@@ -16,8 +16,9 @@ from podcaster.errors import InputError
 from podcaster.ingest.sources import describe_source
 from podcaster.model import Transcript, parse
 from podcaster.progress import Silence
+from podcaster.recordings import Tally, describe_tally, read_recordings
 from podcaster.run import open_run, open_show_run
-from podcaster.show import Tally, add_sources, describe_tally, ingest_show, read_recordings
+from podcaster.show import add_sources, ingest_show
 
 SRT = "1\n00:00:00,000 --> 00:00:01,500\nAnn: Good morning.\n\n"
 
@@ -141,7 +142,7 @@ def test_what_cannot_be_used_is_told_and_the_rest_goes_on(home: Path) -> None:
     assert "backwards.srt" in told["backwards.srt"]
     assert tally.exit_code == InputError.exit_code
     result = json.loads(json.dumps(describe_tally("tea", tally)))
-    assert {Path(row["item"]).name for row in result["failed"]} == set(told)
+    assert {Path(row["item"]).name for row in result["failures"]} == set(told)
     tone(home / "in" / "empty.mp3", hertz=900.0)
     assert ingest(home).done == 1
 

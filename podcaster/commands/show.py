@@ -61,13 +61,13 @@ def ingest(
     home: Home = None,
 ) -> None:
     """Take in what is new in a show's sources: fetch and check recordings, read transcripts."""
-    from podcaster import show
+    from podcaster import recordings, show
     from podcaster.terminal import TerminalProgress, format_table
 
     place = resolve_home(home)
     with TerminalProgress() as progress:
         tally = show.ingest_show(place, name, progress, allow_private=private)
-    result = show.describe_tally(name, tally)
+    result = recordings.describe_tally(name, tally)
     lines = [f"{tally.done} taken in, {tally.reused} there before"]
     if tally.twins:
         lines.append(f"{len(tally.twins)} left out: the same recording as another")
