@@ -93,6 +93,20 @@ def probe(path: Path) -> AudioInfo:
         return _describe(container)
 
 
+def read_chapter_marks(path: Path) -> list[tuple[float, str]]:
+    """The chapters that a file marks, in order: start in seconds, title (may be empty).
+
+    Raises InputError where it holds no audio that can be read.
+    """
+    with _opened(path) as container:
+        marks = [
+            (float(chapter["start"] * chapter["time_base"]), chapter["metadata"].get("title", ""))
+            for chapter in container.chapters()
+            if chapter["time_base"] is not None
+        ]
+    return sorted((max(0.0, start_s), title) for start_s, title in marks)
+
+
 def decode(
     path: Path, sample_rate_hz: int, channels: int, *, longest_s: float = LONGEST_S
 ) -> Iterator[Samples]:

@@ -11,8 +11,11 @@ from importlib.metadata import version as installed_version
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+import msgspec
+
 from podcaster.audio import probe
 from podcaster.errors import InputError
+from podcaster.ingest.chapters import fetch_chapters, read_embedded_chapters
 from podcaster.ingest.download import fetch_file, find_twin
 from podcaster.ingest.engine import PageItem, Pages
 from podcaster.ingest.feed import safe_name
@@ -22,7 +25,7 @@ from podcaster.model import Recording, Transcript, TranscriptChapter, slugify, t
 from podcaster.progress import Progress
 from podcaster.run import sha256_file, write_atomic
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 AUDIO_FOLDER = "audio"
 TRANSCRIPT_SUFFIX = ".transcript.json"
 LARGEST_RECORDING_BYTES = 4_000_000_000
@@ -94,6 +97,9 @@ def ingest_item(
 ) -> Ingested:
     """Make a recording of one item and write it to `folder`.
 
+    `language` is what somebody says is spoken; where it is empty, a feed's word is taken, and a
+    transcript that does not say is taken for English.
+
     Raises InputError where the file cannot be fetched, has no sound that can be read, or the
     transcript is none.
     """
@@ -105,7 +111,7 @@ def ingest_item(
     published = item.published
     outputs = [media.fetched] if media and media.fetched else []
     duration_s = _check_sound(media.path) if media and not media.twin else None
-    transcript = _read_words(item, source, language)
+    transcript = _read_words(item, source, language or "en")
     if transcript is not None:
         outputs.append(name + TRANSCRIPT_SUFFIX)
         write_atomic(folder / outputs[-1], to_json(transcript))
@@ -118,13 +124,16 @@ def ingest_item(
         transcript=name + TRANSCRIPT_SUFFIX if transcript else "",
         duration_s=duration_s or (transcript.duration_s if transcript else None),
         published_at=_published_at(item),
-        language=transcript.language if transcript else item.language,
+        language=transcript.language if transcript else language or item.language,
         description=transcript.description if transcript else _summary(item),
         persons=published.persons if published else (),
         chapters=_chapters(item, transcript),
     )
     if media and media.twin:
         return Ingested(twin=media.sha256)
+    if not recording.chapters:
+        found = _look_for_chapters(item, media, progress, allow_private=allow_private)
+        recording = msgspec.structs.replace(recording, chapters=found)
     outputs.append(f"{name}.json")
     write_atomic(folder / outputs[-1], to_json(recording))
     return Ingested(recording, tuple(outputs))
@@ -193,6 +202,21 @@ def _chapters(item: Item, transcript: Transcript | None) -> tuple[TranscriptChap
         if told is not None and told.chapters:
             return told.chapters
     return ()
+
+
+def _look_for_chapters(
+    item: Item, media: _Media | None, progress: Progress, *, allow_private: bool
+) -> tuple[TranscriptChapter, ...]:
+    """Those in a file that the feed names, else those that the recording itself marks."""
+    if item.published is not None and item.published.chapters_url:
+        try:
+            found = fetch_chapters(item.published.chapters_url, allow_private=allow_private)
+        except InputError as error:  # what is not needed must not cost the recording
+            progress.note(f"{item.title}: {error}")
+        else:
+            if found:
+                return found
+    return read_embedded_chapters(media.path) if media is not None else ()
 
 
 def _summary(item: Item) -> str:
