@@ -14,10 +14,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from podcaster.captions import format_json, format_srt, format_vtt
 from podcaster.errors import InputError
 from podcaster.ingest.imports import parse_transcript
 from podcaster.model import Segment
-from podcaster.publish.transcripts import format_json, format_srt, format_vtt
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 MOST_BYTES = 20_000_000

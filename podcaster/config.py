@@ -16,11 +16,13 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from podcaster.dataset.options import DatasetOptions
 from podcaster.errors import ConfigError
 from podcaster.mix.options import MixOptions
 from podcaster.model import Noun
 from podcaster.publish.options import PublishOptions
 from podcaster.speak.options import SpeakOptions
+from podcaster.transcribe.options import TranscribeOptions
 from podcaster.write.options import WriteOptions
 
 FILE_NAME = "podcaster.toml"
@@ -37,8 +39,31 @@ OTHER_VARIABLES = {
 }
 
 
+class ClusterOptions(Noun, frozen=True):
+    """Where the work on a show's recordings is done: the table `[cluster]`."""
+
+    address: Annotated[
+        str,
+        msgspec.Meta(
+            description="a Ray cluster to join (host:port, or auto), or local for one on this "
+            "machine; nothing: no Ray, unless RAY_ADDRESS is set"
+        ),
+    ] = ""
+    gpus_per_worker: Annotated[
+        float,
+        msgspec.Meta(ge=0, le=64, description="0: a whole one where there are any; 0.5: half"),
+    ] = 0.0
+    cpus_per_worker: Annotated[
+        int, msgspec.Meta(ge=0, le=1024, description="cores of a worker without GPU; 0: four")
+    ] = 0
+
+
+# the tables that an episode is made with; the others are a show's
+EPISODE_TABLES = ("write", "speak", "mix", "publish")
+
+
 class Settings(Noun, frozen=True):
-    """All options of an episode: one table per stage, and what concerns more than one."""
+    """All options: one table per stage, and what concerns more than one."""
 
     quality: Annotated[
         Quality, msgspec.Meta(description="which tier of models; see `podcaster setup`")
@@ -53,6 +78,9 @@ class Settings(Noun, frozen=True):
     speak: SpeakOptions = SpeakOptions()
     mix: MixOptions = MixOptions()
     publish: PublishOptions = PublishOptions()
+    transcribe: TranscribeOptions = TranscribeOptions()
+    dataset: DatasetOptions = DatasetOptions()
+    cluster: ClusterOptions = ClusterOptions()
 
 
 @dataclass(frozen=True)
@@ -137,7 +165,10 @@ def compose_settings(values: Mapping[str, Any]) -> Settings:
 
 
 def format_configuration(configuration: Configuration) -> str:
-    """Spell settings as TOML, each with its origin as a comment; `parse_configuration` reads it."""
+    """Spell an episode's settings as TOML, each with its origin as a comment.
+
+    `parse_configuration` reads it. What concerns shows alone is left out.
+    """
     import tomlkit
 
     document = tomlkit.document()
@@ -146,6 +177,8 @@ def format_configuration(configuration: Configuration) -> str:
     values = settings_by_key(configuration.settings)
     for key, value in values.items():
         table_name, _, field = key.rpartition(".")
+        if table_name and table_name not in EPISODE_TABLES:
+            continue
         table: Any = document
         if table_name:
             if table_name not in document:

@@ -5,6 +5,8 @@ like any other.
 """
 
 import importlib.metadata
+import importlib.util
+import os
 import platform
 import re
 import socket
@@ -66,6 +68,7 @@ print(json.dumps([font.getname()[0], PIL.__version__]))
 EXTRAS = {
     "train": "training a show's own model",
     "provenance": "signing where an episode comes from",
+    "cluster": "work over a Ray cluster",
 }
 
 
@@ -106,6 +109,7 @@ def examine(home: Path, *, port: int = DEFAULT_PORT) -> list[Finding]:
         "file locks": partial(_check_locks, home),
         "models": _check_models,
         "extras": _check_extras,
+        "cluster": partial(_check_cluster, home),
         "feed": partial(_check_feed, home),
         "port": partial(_check_port, port),
     }
@@ -333,6 +337,18 @@ def _check_extra(extra: str, purpose: str) -> Finding:
         detail=f"for {purpose}; not installed: {', '.join(gone) or 'unknown to this install'}",
         next_step=f"Install it with `pip install 'podcaster[{extra}]'`.",
     )
+
+
+def _check_cluster(home: Path) -> list[Finding]:
+    """Join the cluster that the settings name, for a moment; nothing where they name none."""
+    from podcaster.config import load_configuration
+    from podcaster.joining import LOCAL, check_address
+
+    address = load_configuration(home, {}).settings.cluster.address or os.environ.get("RAY_ADDRESS")
+    if not address or address == LOCAL or not importlib.util.find_spec("ray"):
+        return []
+    check_address(address)
+    return [Finding(what="cluster", state="ok", detail=f"Ray answers at {address}")]
 
 
 def _check_feed(home: Path) -> list[Finding]:

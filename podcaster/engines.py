@@ -7,6 +7,7 @@ stays instant and a missing extra is one sentence.
 import difflib
 import importlib
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from podcaster.errors import ConfigError, EngineMissing
@@ -17,18 +18,60 @@ class EngineEntry:
     """Where an engine is: `module:Class`, and the extra (None: the base install has it).
 
     `quick`: a voicer that speaks so fast that the writer may try how long a turn takes.
+    `distributions`: the packages whose versions affect what comes out.
     """
 
     target: str
     extra: str | None
     quick: bool = False
+    distributions: tuple[str, ...] = ()
 
 
 ENGINES: dict[str, dict[str, EngineEntry]] = {
     "ingest": {"ytdlp": EngineEntry("podcaster.ingest.ytdlp:YtDlpPages", "pages")},
+    "transcribe": {
+        "faster_whisper": EngineEntry(
+            "podcaster.transcribe.faster_whisper:FasterWhisperTranscriber",
+            "asr",
+            distributions=("faster-whisper", "ctranslate2"),
+        ),
+        "whisperx": EngineEntry(
+            "podcaster.transcribe.whisperx:WhisperXAligner", "asr", distributions=("whisperx",)
+        ),
+        "builtin": EngineEntry(
+            "podcaster.transcribe.builtin_diariser:BuiltinDiariser",
+            "asr",
+            distributions=("faster-whisper", "resemblyzer"),
+        ),
+        "pyannote": EngineEntry(
+            "podcaster.transcribe.pyannote:PyannoteDiariser",
+            "asr",
+            distributions=("whisperx", "pyannote-audio"),
+        ),
+    },
+    "voiceprint": {
+        "resemblyzer": EngineEntry(
+            "podcaster.voiceprint:Encoder", "asr", distributions=("resemblyzer",)
+        ),
+    },
+    "dataset": {
+        "llama_cpp": EngineEntry("podcaster.dataset.llama_cpp:LlamaCppTokenizer", None),
+        "tokenizers": EngineEntry("podcaster.dataset.tokenizers:HuggingFaceTokenizer", "train"),
+    },
     "write": {"llama_cpp": EngineEntry("podcaster.write.llama_cpp:LlamaCppWriter", None)},
     "speak": {"espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None, quick=True)},
 }
+
+
+def describe_engine(stage: str, name: str) -> str:
+    """An engine and the versions of its packages, for fingerprints; nothing is imported."""
+    versions = []
+    for distribution in ENGINES[stage][name].distributions:
+        try:
+            versions.append(f"{distribution} {version(distribution)}")
+        except PackageNotFoundError:
+            versions.append(f"{distribution} missing")
+    return f"{name} ({', '.join(versions)})" if versions else name
 
 
 def open_engine(stage: str, name: str, **settings: Any) -> Any:

@@ -99,7 +99,7 @@ def map_locally(
     if count <= 1:
         with closing(spec.open()) as engine:
             for item in items:
-                yield _attempt(engine, work, item)
+                yield attempt(engine, work, item)
         return
     pool = ProcessPoolExecutor(
         count, mp_context=get_context("spawn"), initializer=_prepare_worker, initargs=(spec,)
@@ -118,7 +118,11 @@ def map_locally(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _attempt(engine: Any, work: Callable[[Any, Item], Result], item: Item) -> Outcome[Item, Result]:
+def attempt(engine: Any, work: Callable[[Any, Item], Result], item: Item) -> Outcome[Item, Result]:
+    """Work on one item: its outcome, with the PodcasterError that it raised, and how long it took.
+
+    Other exceptions are faults of ours and pass.
+    """
     started = time.monotonic()
     try:
         result, failure = work(engine, item), None
@@ -147,4 +151,4 @@ def _work_in_worker(work: Callable[[Any, Item], Result], item: Item) -> Outcome[
             _Worker.engine = _Worker.spec.open()
         except PodcasterError as error:
             return Outcome(item, None, error, 0.0)
-    return _attempt(_Worker.engine, work, item)
+    return attempt(_Worker.engine, work, item)

@@ -134,7 +134,7 @@ def explain_run(context: EpisodeContext, stages: Sequence[Stage]) -> list[Explan
             reason = f"{redone} would be redone"
         else:
             plan = stage.plan(context)
-            reason = _find_difference(record, plan)
+            reason = find_difference(record, plan)
             if reason is None and not stage.is_intact(context, record):
                 changed = changed_outputs(record, context.run.path / stage.name)
                 reason = f"{', '.join(changed[:3])} is missing or was changed"
@@ -192,7 +192,7 @@ def _fingerprint(stage: str, plan: Plan) -> str:
     return fingerprint(stage, plan.version, plan.options, plan.engine, plan.inputs)
 
 
-def _find_difference(record: Record, plan: Plan) -> str | None:
+def find_difference(record: Record, plan: Plan) -> str | None:
     """Name the first thing that differs between what a record was made from and a plan."""
     if record.engine != plan.engine:
         return f"the engine is {plan.engine}, was {record.engine}"

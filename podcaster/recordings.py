@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from podcaster.errors import PodcasterError
 from podcaster.mapping import Mapper, Opener
 from podcaster.model import Record, Recording, Transcript, parse
+from podcaster.pipeline import Plan, find_difference
 from podcaster.progress import Progress
 from podcaster.run import (
     Run,
@@ -26,6 +27,9 @@ from podcaster.run import (
 
 INGEST = "ingest"
 TRANSCRIBE = "transcribe"
+SPEAKERS = "speakers"
+DATASET = "dataset"
+SHOW_STAGES = (INGEST, TRANSCRIBE, SPEAKERS, DATASET)
 RECORD_SUFFIX = ".record.json"
 TWIN = "twin_of"  # in the record of what is the same as another, so that it is not fetched again
 
@@ -61,13 +65,17 @@ class Tally:
 
 @dataclass(frozen=True)
 class Unit(Generic[Item]):
-    """One recording's work in a stage; `size` says how long it will take, in any unit."""
+    """One recording's work in a stage; `size` says how long it will take, in any unit.
+
+    `files` are the paths in `item` that the work reads: where they are not, they are sent.
+    """
 
     name: str
     item: Item
     inputs: Mapping[str, str]
     size: float = 0.0
     audio_s: float = 0.0
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -150,6 +158,26 @@ def run_units(
         over += 1
         progress.report(stage.name, over, len(units), "recordings")
     tally.seconds = round(tally.seconds + time.monotonic() - started, 3)
+
+
+def explain_units(
+    run: Run, stage: UnitStage[Item, Result], units: Sequence[Unit[Item]]
+) -> list[tuple[str, str]]:
+    """The units that would be made again now, by name, each with the reason."""
+    folder = run.path / stage.name
+    explained = []
+    for unit in units:
+        record = read_record(folder / f"{unit.name}{RECORD_SUFFIX}")
+        if record is None:
+            explained.append((unit.name, "it has not been done"))
+            continue
+        plan = Plan(stage.version, stage.engine, stage.options, unit.inputs)
+        reason = find_difference(record, plan)
+        if reason is None and (changed := changed_outputs(record, folder)):
+            reason = f"{', '.join(changed[:3])} is missing or was changed"
+        if reason is not None:
+            explained.append((unit.name, reason))
+    return explained
 
 
 def read_recordings(run: Run) -> Iterator[Recording]:

@@ -5,13 +5,14 @@ was not finished. One recording that fails does not stop the others: its error i
 result, and the next run tries it again.
 """
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from podcaster import __version__
 from podcaster.engines import open_engine
-from podcaster.errors import InputError, PodcasterError
+from podcaster.errors import ConfigError, InputError, PodcasterError
 from podcaster.ingest import stage as ingest_stage
 from podcaster.ingest.engine import Pages
 from podcaster.ingest.sources import (
@@ -51,7 +52,7 @@ class ShowSources(Noun, frozen=True):
     """What `sources.json` says: everything that the show is made from, in the order of adding."""
 
     sources: tuple[ShowSource, ...] = ()
-    language: str = "en"
+    language: str = ""  # nothing: the feed says it, or it is found by listening
 
 
 def add_sources(
@@ -59,8 +60,13 @@ def add_sources(
 ) -> Run:
     """Add sources to a show, which is made if it is not there; one that it has is not added again.
 
-    Raises InputError where the name belongs to an episode's run.
+    Raises InputError where the name belongs to an episode's run, ConfigError for a `language` that
+    is no code such as `en`.
     """
+    if language is not None and not re.fullmatch(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*", language):
+        raise ConfigError(
+            f"--language {language!r} is no code of a language.", next_step="Type en, de or pt-BR."
+        )
     run = open_show_run(home, name, version=__version__, create=True)
     with run.lock():
         known = read_sources(run)

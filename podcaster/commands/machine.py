@@ -29,6 +29,7 @@ def _list_models(home: Any, *, as_json: bool) -> None:
 
     from podcaster.setup.cache import list_offers
     from podcaster.setup.machine import survey
+    from podcaster.setup.speech import list_speech_offers
     from podcaster.terminal import format_table
     from podcaster.units import format_bytes
 
@@ -46,21 +47,44 @@ def _list_models(home: Any, *, as_json: bool) -> None:
         for offer in offers
     ]
     table = format_table(("TIER", "MODEL", "SIZE", "LICENCE", "HERE", "ON THIS MACHINE"), rows)
+    listening = [
+        {"name": one.model.name, "licence": one.model.licence, "path": str(one.path or "")}
+        for one in list_speech_offers()
+    ]
+    heard = format_table(
+        ("LISTENS", "ABOUT", "LICENCE", "HERE", "FOR"),
+        [
+            (
+                one.model.name,
+                one.model.about,
+                one.model.licence,
+                "here" if one.path else "-",
+                one.model.purpose,
+            )
+            for one in list_speech_offers()
+        ],
+    )
     result = {
         "machine": msgspec.to_builtins(machine),
         "models": [msgspec.to_builtins(offer) for offer in offers],
+        "speech_models": listening,
     }
-    emit(result, as_json=as_json, text=f"{table}\n\nDownload with `podcaster setup TIER`.")
+    how = "Download with `podcaster setup TIER`, or by name."
+    emit(result, as_json=as_json, text=f"{table}\n\n{heard}\n\n{how}")
 
 
 def _download(names: list[str], *, as_json: bool) -> None:
     from podcaster.setup.catalogue import choose_models
     from podcaster.setup.download import download
+    from podcaster.setup.speech import choose_speech_models, download_speech_models
     from podcaster.terminal import TerminalProgress
 
-    models = choose_models(names)
+    listening = choose_speech_models(names)
+    heard = {model.name for model in listening}
+    models = choose_models([name for name in names if name not in heard])
     with TerminalProgress() as progress:
-        downloads = download(models, progress)
+        downloads: list[Any] = [*download(models, progress)]
+        downloads += download_speech_models(listening, progress)
     rows = [
         {
             "name": one.model.name,

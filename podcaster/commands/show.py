@@ -1,12 +1,17 @@
 """`podcaster show`: a podcast that exists, from its recordings to a model that talks like it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from podcaster.commands.show_dataset import dataset, stats
+from podcaster.commands.show_speakers import speakers
+from podcaster.commands.show_transcribe import transcribe
 from podcaster.commands.telling import PLAIN, Home, Json, emit, resolve_home, told
 
-show_app = typer.Typer(help="A podcast that exists: its recordings and transcripts.", **PLAIN)
+show_app = typer.Typer(
+    help="A podcast that exists: its recordings, its words, who says them, and a dataset.", **PLAIN
+)
 
 ShowName = Annotated[str, typer.Argument(metavar="NAME", help="The show's name.")]
 
@@ -29,7 +34,9 @@ def add(
     transcript_format: Annotated[
         str, typer.Option("--format", help="Of transcripts, if it is not to be told from them.")
     ] = "",
-    language: Annotated[str | None, typer.Option(help="Spoken in the show. [default: en]")] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Spoken in the show: en, de. [default: what its feed says]")
+    ] = None,
     json_output: Json = False,
     home: Home = None,
 ) -> None:
@@ -77,3 +84,62 @@ def ingest(
     emit(result, as_json=json_output, text="\n".join(lines))
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
+
+
+show_app.command("transcribe")(transcribe)
+show_app.command("speakers")(speakers)
+show_app.command("dataset")(dataset)
+show_app.command("stats")(stats)
+
+
+@show_app.command("make")
+@told
+def make(
+    name: ShowName,
+    until: Annotated[
+        str, typer.Option(help="The last stage: ingest, transcribe, speakers, dataset.")
+    ] = "dataset",
+    cluster: Annotated[
+        str | None, typer.Option(help="A Ray cluster to join: host:port, auto; or local.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Recordings at once. [default: one]")] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Fetch from inside this machine's network, too.")
+    ] = False,
+    json_output: Json = False,
+    home: Home = None,
+) -> None:
+    """Bring all of a show up to date: recordings, words, speakers, dataset."""
+    from podcaster import making
+    from podcaster.config import load_configuration
+    from podcaster.errors import ConfigError
+    from podcaster.recordings import SHOW_STAGES
+    from podcaster.terminal import TerminalProgress
+
+    if until not in SHOW_STAGES:
+        raise ConfigError(f"--until {until!r} is none of {', '.join(SHOW_STAGES)}.")
+    place = resolve_home(home)
+    given = {"cluster.address": cluster, "transcribe.workers": workers}
+    flags = {key: value for key, value in given.items() if value is not None}
+    settings = load_configuration(place, flags).settings
+    with TerminalProgress() as progress:
+        made = making.make_show(place, name, settings, progress, until=until, allow_private=private)
+    emit(making.describe_making(name, made), as_json=json_output, text=_format_making(made))
+    if made.exit_code:
+        raise typer.Exit(made.exit_code)
+
+
+def _format_making(making: Any) -> str:
+    from podcaster.terminal import format_table
+    from podcaster.units import format_duration
+
+    rows = []
+    for stage, seconds in making.seconds.items():
+        tally = making.tallies.get(stage)
+        counts = (str(tally.done), str(tally.reused)) if tally else ("", "")
+        rows.append((stage, *counts, format_duration(seconds)))
+    text = format_table(("STAGE", "DONE", "THERE BEFORE", "TIME"), rows)
+    if making.failures:
+        failed = [(one.item, str(one.error)) for one in making.failures]
+        text += "\n\n" + format_table(("FAILED", "WHY"), failed)
+    return text

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Protocol
 
 from podcaster.errors import EngineError, PodcasterError, RunError, foreign
 from podcaster.progress import Progress
@@ -22,6 +23,31 @@ CHUNK_BYTES = 1 << 20  # what a broken connection costs at most
 FRUITLESS_ATTEMPTS = 3  # connections in a row that bring nothing, before it is given up
 TIMEOUT_S = 15
 OUT_OF_RANGE = 416  # HTTP: a part was asked for that the file does not have
+
+
+class HubFile(Protocol):
+    """A large file on the hub, exactly: `revision` is a commit, `sha256` its content's.
+
+    `name` is what `podcaster setup` calls the model that it belongs to.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def repo(self) -> str: ...  # noqa: D102
+
+    @property
+    def filename(self) -> str: ...  # noqa: D102
+
+    @property
+    def revision(self) -> str: ...  # noqa: D102
+
+    @property
+    def sha256(self) -> str: ...  # noqa: D102
+
+    @property
+    def size_bytes(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -60,19 +86,28 @@ def download_model(model: Model, progress: Progress) -> tuple[Path, int]:
     Raises EngineError (unreachable, refused, not there, damaged) or RunError (no room on disk).
     """
     path = cached_path(model)
-    fetched_bytes = 0
-    if path is None:
-        with _explaining(model):
-            _check_hub(model)
-            arrived = _arrived_bytes(model)
-            _check_disk(model, arrived)
-            path = _fetch(model, progress)
-        fetched_bytes = model.size_bytes - arrived
-    _check_file(path, model, progress)
-    return path, fetched_bytes
+    if path is not None:
+        _check_file(path, model, progress)
+        return path, 0
+    with explaining(model):
+        _check_hub(model)
+    return download_file(model, progress)
 
 
-def _hub() -> ModuleType:
+def download_file(file: HubFile, progress: Progress) -> tuple[Path, int]:
+    """Bring one large file into the hub's cache and hash it: its path, and the bytes that came.
+
+    Raises as `download_model` does.
+    """
+    with explaining(file):
+        arrived = _arrived_bytes(file)
+        _check_disk(file, arrived)
+        path = _fetch(file, progress)
+    _check_file(path, file, progress)
+    return path, file.size_bytes - arrived
+
+
+def open_hub() -> ModuleType:
     """The hub's library, set so that what has arrived is never fetched again.
 
     Its Xet protocol starts a killed download from nothing (huggingface_hub issues 3648, 4196);
@@ -90,9 +125,9 @@ def _hub() -> ModuleType:
     return huggingface_hub
 
 
-def _check_hub(model: Model) -> None:
+def _check_hub(model: HubFile) -> None:
     """Ask the hub what it would send, before gigabytes of something else arrive."""
-    api = _hub().HfApi()
+    api = open_hub().HfApi()
     info = api.model_info(
         model.repo, revision=model.revision, files_metadata=True, timeout=TIMEOUT_S
     )
@@ -111,14 +146,14 @@ def _check_hub(model: Model) -> None:
         )
 
 
-def _check_disk(model: Model, arrived: int) -> None:
+def _check_disk(model: HubFile, arrived: int) -> None:
     folder = hub_cache_folder()
     free, needed = free_bytes(folder), model.size_bytes - arrived + SPARE_DISK_BYTES
     if free < needed:
         raise _disk_full(model, f"{format_bytes(free)} are free, {format_bytes(needed)} needed")
 
 
-def _fetch(model: Model, progress: Progress) -> Path:
+def _fetch(model: HubFile, progress: Progress) -> Path:
     """Fetch, and go on after a broken connection as long as every new one brings something."""
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     from requests.exceptions import ChunkedEncodingError, ContentDecodingError
@@ -148,9 +183,9 @@ def _fetch(model: Model, progress: Progress) -> Path:
         progress.note(f"{model.name}: the connection broke at {arrived}; going on from there.")
 
 
-def _fetch_once(model: Model, progress: Progress) -> Path:
+def _fetch_once(model: HubFile, progress: Progress) -> Path:
     """Download in a thread while this one reports, so that reports come from one thread only."""
-    hub = _hub()
+    hub = open_hub()
     found: list[str] = []
     failed: list[Exception] = []
 
@@ -176,7 +211,7 @@ def _fetch_once(model: Model, progress: Progress) -> Path:
     return Path(found[0])
 
 
-def _check_file(path: Path, model: Model, progress: Progress) -> None:
+def _check_file(path: Path, model: HubFile, progress: Progress) -> None:
     """Hash the whole file; one that is not what was meant is removed, so that nobody loads it."""
     hashed = hashlib.sha256()
     done = 0
@@ -197,17 +232,17 @@ def _check_file(path: Path, model: Model, progress: Progress) -> None:
     )
 
 
-def _report(progress: Progress, verb: str, model: Model, done_bytes: int) -> None:
+def _report(progress: Progress, verb: str, model: HubFile, done_bytes: int) -> None:
     progress.report(f"{verb} {model.name}", done_bytes / 1e6, model.size_bytes / 1e6, "MB")
 
 
-def _incomplete_path(model: Model) -> Path:
+def _incomplete_path(model: HubFile) -> Path:
     # the hub's library names a half download after the ETag, which for large files is the SHA-256
     repo_folder = f"models--{model.repo.replace('/', '--')}"
     return hub_cache_folder() / repo_folder / "blobs" / f"{model.sha256}.incomplete"
 
 
-def _arrived_bytes(model: Model) -> int:
+def _arrived_bytes(model: HubFile) -> int:
     try:
         return _incomplete_path(model).stat().st_size
     except OSError:
@@ -215,7 +250,7 @@ def _arrived_bytes(model: Model) -> int:
 
 
 @contextmanager
-def _explaining(model: Model) -> Iterator[None]:
+def explaining(model: HubFile) -> Iterator[None]:
     """Turn what the hub's library raises into sentences. Their order is that of their classes."""
     from huggingface_hub import errors
     from requests import RequestException
@@ -249,7 +284,7 @@ def _explaining(model: Model) -> Iterator[None]:
         ) from error
 
 
-def _explain_status(model: Model, status: int, again: str) -> EngineError:
+def _explain_status(model: HubFile, status: int, again: str) -> EngineError:
     page = f"{_endpoint()}/{model.repo}"
     if status in (401, 403):
         return EngineError(
@@ -264,7 +299,7 @@ def _explain_status(model: Model, status: int, again: str) -> EngineError:
     )
 
 
-def _not_there(model: Model) -> EngineError:
+def _not_there(model: HubFile) -> EngineError:
     return EngineError(
         f"The hub at {_endpoint()} has no {model.filename} in {model.repo} at revision "
         f"{model.revision[:12]}.",
@@ -273,14 +308,14 @@ def _not_there(model: Model) -> EngineError:
     )
 
 
-def _unreachable(model: Model, error: BaseException, again: str) -> EngineError:
+def _unreachable(model: HubFile, error: BaseException, again: str) -> EngineError:
     return EngineError(
         f"The hub at {_endpoint()} cannot be reached for {model.name} ({type(error).__name__}).",
         next_step=f"Check the network and HF_ENDPOINT, then {again}.",
     )
 
 
-def _disk_full(model: Model, why: str) -> RunError:
+def _disk_full(model: HubFile, why: str) -> RunError:
     return RunError(
         f"There is no room for {model.name} ({format_bytes(model.size_bytes)}) in "
         f"{hub_cache_folder()}: {why}.",

@@ -8,7 +8,6 @@
 
 import argparse
 import hashlib
-import html
 import re
 import sys
 import unicodedata
@@ -19,6 +18,8 @@ from pathlib import Path
 
 import msgspec
 
+from podcaster.dataset.clean import clean_name, is_person, split_sentences
+from podcaster.dataset.clean import clean_text as clean_spoken
 from podcaster.errors import InputError
 from podcaster.units import count_words
 from recipes.mini.episodes import Episode, Line, source_of, write_corpus
@@ -36,11 +37,7 @@ EXCLUDED_SHOWS = ("founderstalk",)  # kept unseen: a show that a user's model is
 REPEATED_TURN_WORDS = 25  # a turn this long that was said before is boilerplate, or a re-run
 PORTION_WORDS = (60, 150)  # a speech is cut into turns of this many words
 
-_NOT_A_PERSON = re.compile(
-    r"^(break|sponsors?|ads?|music|clip|intro|outro|jingle|audio|video|song|announcer|narrator"
-    r"|recording|all|both|everyone|crowd|unknown|(speaker|guest|voice)\b.*|.*\bclip\b.*)$",
-    re.IGNORECASE,
-)
+_NAMELESS = re.compile(r"^(speaker|guest|voice)\b.*$", re.IGNORECASE)
 _SPONSOR = re.compile(
     r"brought to you by|our sponsors?\b|(?:today|this week|this episode)'s sponsor|promo code"
     r"|use (?:the )?code\b|\b\d+% off\b|free trial|thanks? to (?:our|fastly|linode|fly)"
@@ -53,30 +50,6 @@ _OWN_SHOW = re.compile(
     r"|JS Party|JSParty|Go Time|GoTime|Practical AI|Brain Science|Founders Talk|RFC)(?:'s)?"
     r"(?: (?:[Ss]how|[Pp]odcast))?\b"
 )
-_COMMENT = re.compile(r"<!--.*?-->|<[/!]?[A-Za-z][^<>]{0,300}>", re.DOTALL)
-_IMAGE = re.compile(r"!\[[^\]]{0,400}\]\([^)]{0,2000}\)")
-_LINK = re.compile(r"\[([^\]]{0,400})\]\((?:[^()]|\([^()]{0,400}\)){0,2000}\)")
-_ADDRESS = re.compile(r"(?:https?://|www\.)\S+")
-_LOST = re.compile(r"\\?\[\s*(?:unintelligible|inaudible|crosstalk)[^\]]*\]", re.IGNORECASE)
-_ASIDE = re.compile(r"\\?\[[^\[\]]{0,80}\]")
-_UNSPOKEN = re.compile(r"[^\w\s.,!?'\"\-\u2014:;()/&%$#@+=\ufffc]")
-_LOST_MARK = "\ufffc"
-_SENTENCE_END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"']))\s+(?=[\"'(]?[A-Z0-9])")
-_SPELLINGS = str.maketrans(
-    {
-        **dict.fromkeys("“”„‟«»″", '"'),
-        **dict.fromkeys("‘’‚‛′`´", "'"),
-        **dict.fromkeys("–—―−", "\u2014"),
-        **dict.fromkeys("\u00a0\u2009\u200a\u202f\t", " "),
-        **dict.fromkeys("\u200b\u200c\u200d\ufeff\u00ad*_~|{}^", ""),
-        "…": "...",
-    }
-)
-
-
-def split_sentences(text: str) -> list[str]:
-    """Split plain text after `.`, `!` or `?` where a capital or a digit follows."""
-    return [sentence for sentence in _SENTENCE_END.split(text) if sentence]
 
 
 def clean_text(text: str, *, layout: Layout = "changelog") -> str:
@@ -84,40 +57,13 @@ def clean_text(text: str, *, layout: Layout = "changelog") -> str:
 
     What names the Changelog's own shows is made neutral or dropped, in its `layout` alone.
     """
-    text = _COMMENT.sub(" ", text)
-    text = _LINK.sub(r"\1", _IMAGE.sub(" ", text))
-    text = _ADDRESS.sub(" ", text)
-    text = _ASIDE.sub(" ", _LOST.sub(f" {_LOST_MARK} ", text))
-    text = html.unescape(text.replace("\\", ""))
-    text = unicodedata.normalize("NFC", text).translate(_SPELLINGS)
-    text = _UNSPOKEN.sub("", text)
-    text = re.sub(r"^[ \t]*(?:[>#]+|[-+])\s+", "", text, flags=re.MULTILINE)
-    text = re.sub(r"\s+", " ", text)
-    spoilers = [_LOST_MARK]
     if layout == "changelog":
-        text = _OWN_SHOW.sub("the show", text)
-        spoilers.append("changelog")
-    lowered = text.lower()
-    if any(spoiler in lowered for spoiler in spoilers):
-        kept = [
-            sentence
-            for sentence in split_sentences(text)
-            if not any(spoiler in sentence.lower() for spoiler in spoilers)
-        ]
-        text = " ".join(kept)
-    return _tidy_punctuation(text)
+        return clean_spoken(text, rewrite=_hide_own_shows, spoilers=("changelog",))
+    return clean_spoken(text)
 
 
-def _tidy_punctuation(text: str) -> str:
-    text = re.sub(r"\s*(?:\u2014|--+)\s*(?=$|[\"'])", "...", text)
-    text = re.sub(r"\s*(?:\u2014|--+)\s*", " - ", text)
-    text = re.sub(r"\.{2,}", "...", text)
-    text = re.sub(r"\.\.\.\s*([,;:?!])", r"\1", text)
-    text = re.sub(r"\.\.\.\s+(?=[A-Z\"])", ". ", text)
-    text = re.sub(r"\s+([,.;:?!](?:\s|$))", r"\1", text)
-    text = re.sub(r"([,;:?!])\1+", r"\1", text)
-    text = re.sub(r"\s+", " ", text).strip()
-    return re.sub(r"^[\s,.;:?!)-]+", "", text)
+def _hide_own_shows(text: str) -> str:
+    return _OWN_SHOW.sub("the show", text)
 
 
 def clean_turns(turns: Iterable[Turn], layout: Layout = "changelog") -> list[Line]:
@@ -127,8 +73,8 @@ def clean_turns(turns: Iterable[Turn], layout: Layout = "changelog") -> list[Lin
     """
     cleaned: list[Line] = []
     for label, raw in turns:
-        speaker = _clean_name(label)
-        if not speaker or _NOT_A_PERSON.match(speaker):
+        speaker = clean_name(label)
+        if not is_person(speaker) or _NAMELESS.match(speaker):
             continue
         text = clean_text(raw, layout=layout)
         if not count_words(text) or (layout != "presidents" and _SPONSOR.search(text)):
@@ -156,11 +102,6 @@ def cut_speech(lines: Iterable[Line]) -> list[Line]:
         if words >= fewest:
             portions.append(Line(line.speaker, " ".join(kept)))
     return [line for line in portions if count_words(line.text) <= most]
-
-
-def _clean_name(name: str) -> str:
-    name = _ASIDE.sub(" ", name.replace("\\", "")).split(",")[0].split("(")[0]
-    return " ".join(name.translate(_SPELLINGS).split())
 
 
 def split_of(show: str, name: str, holdout: float) -> str:

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from podcaster.captions import format_json, format_srt, format_vtt
 from podcaster.errors import InputError
 from podcaster.ingest.imports import parse_transcript
 from podcaster.model import Segment, Transcript, Utterance, Word, to_json
-from podcaster.publish.transcripts import format_json, format_srt, format_vtt
 
 WORDS = st.lists(st.text("abcXYZéß&<'.,?", min_size=1, max_size=8), min_size=1, max_size=6).map(
     " ".join

@@ -8,15 +8,9 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from podcaster.captions import LINE_CHARACTERS, format_json, format_srt, format_vtt, make_cues
 from podcaster.model import Segment, Speaker
-from podcaster.publish.transcripts import (
-    LINE_CHARACTERS,
-    format_json,
-    format_srt,
-    format_vtt,
-    make_cues,
-    make_sentences,
-)
+from podcaster.publish.transcripts import make_sentences
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "episode.vtt"
 WORDS = st.lists(st.text("abcdefghij&<>'é漢", min_size=1, max_size=60), min_size=1, max_size=60)

@@ -1,0 +1,180 @@
+"""`podcaster show transcribe`: the words of a show, or of one recording."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from podcaster.commands.telling import Home, Json, emit, resolve_home, told
+
+CaptionFormats = Annotated[
+    list[str] | None,
+    typer.Option("--to", help="Captions to write beside the words: srt, vtt, txt, tsv, json."),
+]
+Cluster = Annotated[
+    str | None, typer.Option(help="A Ray cluster to join: host:port, auto; or local.")
+]
+
+
+@told
+def transcribe(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A show; or one recording's file.")],
+    to: CaptionFormats = None,
+    out: Annotated[Path | None, typer.Option(help="Where captions go. [default: beside]")] = None,
+    model: Annotated[str | None, typer.Option(help="A Whisper model or its folder.")] = None,
+    diarise: Annotated[
+        str | None, typer.Option(help="What tells voices apart: auto, builtin, pyannote, none.")
+    ] = None,
+    align: Annotated[str | None, typer.Option(help="What times words: whisperx, none.")] = None,
+    speakers: Annotated[
+        str, typer.Option(help="How many voices there are: 2, or from-to as in 2-4.")
+    ] = "",
+    language: Annotated[str | None, typer.Option(help="Of one file; else it is found out.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Recordings at once. [default: one]")] = None,
+    cluster: Cluster = None,
+    json_output: Json = False,
+    home: Home = None,
+) -> None:
+    """Listen to what is new in a show: words, when they were said, and by which voice.
+
+    Of one file the lines are printed as they come, and nothing else is kept.
+    """
+    from podcaster.config import load_configuration
+
+    place = resolve_home(home)
+    given = {
+        "transcribe.model": model,
+        "transcribe.diarise": diarise,
+        "transcribe.align": align,
+        "transcribe.workers": workers,
+        "cluster.address": cluster,
+        **_parse_speakers(speakers),
+    }
+    flags = {key: value for key, value in given.items() if value is not None}
+    settings = load_configuration(place, flags).settings
+    formats = _check_formats(to or [])
+    file = Path(name).expanduser()
+    if file.is_file() and not (place / "runs" / name).is_dir():
+        _transcribe_file(file, settings, formats, out, language, as_json=json_output)
+    else:
+        _transcribe_show(place, name, settings, formats, out, as_json=json_output)
+
+
+def _transcribe_show(
+    home: Path, name: str, settings: Any, formats: list[str], out: Path | None, *, as_json: bool
+) -> None:
+    from podcaster import __version__, recordings, transcribing
+    from podcaster.run import open_show_run
+    from podcaster.terminal import TerminalProgress
+    from podcaster.workers import open_workers
+
+    with (
+        TerminalProgress() as progress,
+        open_workers(settings.cluster, settings.transcribe.workers, progress) as workers,
+    ):
+        tally = transcribing.transcribe_show(home, name, settings, progress, workers.mapper)
+    tally.workers = workers.count
+    run = open_show_run(home, name, version=__version__)
+    result = recordings.describe_tally(run.name, tally) | transcribing.describe_words(run)
+    written = transcribing.export_captions(run, formats, out)
+    result["captions"] = [str(path) for path in written]
+    emit(result, as_json=as_json, text=_format_result(result, tally))
+    if tally.exit_code:
+        raise typer.Exit(tally.exit_code)
+
+
+def _format_result(result: dict[str, Any], tally: Any) -> str:
+    from podcaster.terminal import format_table
+    from podcaster.units import format_duration
+
+    sound = f", {format_duration(tally.audio_s)} of sound" if tally.audio_s else ""
+    lines = [f"{tally.done} transcribed, {tally.reused} there before{sound}"]
+    if result["moved"]:
+        lines.append(f"{result['moved']} times cut-off words went back to whoever was speaking")
+    if result["without_speakers"]:
+        lines.append(f"{len(result['without_speakers'])} without speakers: nobody told them apart")
+    if result["without_words"]:
+        lines.append(f"{len(result['without_words'])} without words: no speech was found")
+    lines += [f"{path}" for path in result["captions"]]
+    if tally.failures:
+        rows = [(failure.item, str(failure.error)) for failure in tally.failures]
+        lines.append(format_table(("FAILED", "WHY"), rows))
+    return "\n".join(lines)
+
+
+def _transcribe_file(
+    file: Path,
+    settings: Any,
+    formats: list[str],
+    out: Path | None,
+    language: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    from podcaster import listening, transcribing
+
+    heard = listening.transcribe_file(
+        file,
+        settings.transcribe,
+        language=language,
+        on_utterance=lambda utterance: _say(utterance, to_stderr=as_json),
+    )
+    transcript = heard.transcript
+    written = []
+    for suffix in formats:
+        target = (out or file.parent) / f"{file.stem}.{suffix}"
+        transcribing.write_captions(transcript, target)
+        written.append(str(target))
+    voices = sorted({u.speaker for u in transcript.utterances if u.speaker})
+    result = {
+        "recordings": 1,
+        "done": 1,
+        "reused": 0,
+        "failed": 0,
+        "language": transcript.language,
+        "audio_s": transcript.duration_s,
+        "utterances": len(transcript.utterances),
+        "speakers": voices,
+        "moved": len(heard.moves),
+        "captions": written,
+    }
+    summary = f"{len(transcript.utterances)} utterances in {transcript.language}"
+    if voices:
+        summary += f", {len(voices)} voices"
+    emit(result, as_json=as_json, text="\n".join([summary, *written]))
+
+
+def _say(utterance: Any, *, to_stderr: bool) -> None:
+    """Print an utterance as Whisper programs do: the times, then the text."""
+    line = f"[{utterance.start_s or 0.0:.2f}s -> {utterance.end_s or 0.0:.2f}s]  {utterance.text}"
+    typer.echo(line, err=to_stderr)
+
+
+def _parse_speakers(given: str) -> dict[str, int]:
+    """`2` or `2-4` as bounds. Raises ConfigError."""
+    from podcaster.errors import ConfigError
+
+    if not given:
+        return {}
+    fewest, dash, most = given.partition("-")
+    numbers = [part.strip() for part in ((fewest, most) if dash else (fewest, fewest))]
+    if not all(number.isascii() and number.isdigit() and int(number) for number in numbers):
+        raise ConfigError(
+            f"--speakers {given!r} is no number of voices.", next_step="Type 2, or 2-4."
+        )
+    low, high = (int(number) for number in numbers)
+    if low > high:
+        raise ConfigError(f"--speakers {given!r} goes from more to fewer.", next_step="Turn it.")
+    return {"transcribe.fewest_speakers": low, "transcribe.most_speakers": high}
+
+
+def _check_formats(given: list[str]) -> list[str]:
+    """The suffixes asked for, without points. Raises ConfigError for one that is not written."""
+    from podcaster.errors import ConfigError
+
+    known = ("srt", "vtt", "txt", "tsv", "json")
+    formats = [one.lower().lstrip(".") for one in given]
+    for one in formats:
+        if one not in known:
+            raise ConfigError(f"--to {one!r} is none of {', '.join(known)}.")
+    return formats
