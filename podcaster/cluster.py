@@ -249,7 +249,7 @@ class _Crew(Generic[Item, Result]):
         try:
             answer = self.ray.get(hand.answer)
         except self.ray.exceptions.RayTaskError as error:
-            answer = _explain_bug(error)
+            answer = PodcasterError(f"A worker failed unforeseen: {_first_line(error)}")
         except self.ray.exceptions.RayError as error:
             return self._bury(hand, error)
         if hand.task == "starting":
@@ -387,10 +387,6 @@ class _Crew(Generic[Item, Result]):
                 f"places of {room.share}, and others hold them.",
                 next_step="See who with `ray status`, and run it again later.",
             )
-
-
-def _explain_bug(error: Exception) -> PodcasterError:
-    return PodcasterError(f"A worker failed in an unforeseen way: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:

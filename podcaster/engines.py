@@ -41,7 +41,7 @@ ENGINES: dict[str, dict[str, EngineEntry]] = {
         "builtin": EngineEntry(
             "podcaster.transcribe.builtin_diariser:BuiltinDiariser",
             "asr",
-            distributions=("faster-whisper", "resemblyzer"),
+            distributions=("faster-whisper", "resemblyzer", "whisperx"),
         ),
         "pyannote": EngineEntry(
             "podcaster.transcribe.pyannote:PyannoteDiariser",

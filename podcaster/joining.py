@@ -10,7 +10,7 @@ from podcaster.errors import ConfigError, EngineError, InputError, PodcasterErro
 from podcaster.probe import ProbeFailed, run_probe
 
 ANSWER_S = 5.0
-JOIN_S = 30.0  # far away, or busy; Ray itself would go on for minutes
+JOIN_S = 45.0  # far away, or busy; Ray itself would go on for minutes
 AUTO, LOCAL = "auto", "local"  # instead of host:port: what runs here already; one of our own
 # Ray tells what keeps it from joining on stderr alone, and goes on trying
 TRIAL = """

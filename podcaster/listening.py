@@ -4,7 +4,7 @@ The engines are opened once in each worker; jobs and what comes out of them are 
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +12,14 @@ from typing import Any
 
 import msgspec
 
+from podcaster.audio import Samples
 from podcaster.engines import describe_engine
+from podcaster.errors import EngineMissing
 from podcaster.mapping import EngineSpec
 from podcaster.model import Transcript, Utterance, parse
 from podcaster.recordings import TRANSCRIBE
 from podcaster.run import read_bytes
-from podcaster.setup.speech import find_speech_model
+from podcaster.setup.speech import find_align_models, find_speech_model
 from podcaster.transcribe.assign import assign_speakers
 from podcaster.transcribe.engine import Aligner, Diariser, Transcriber
 from podcaster.transcribe.options import TranscribeOptions
@@ -50,13 +52,15 @@ class Listened:
 class EarsSpec:
     """Which engines listen; all are opened once in each worker. None: that work is not wanted.
 
-    `model` is the Whisper model's name or folder, found where the worker is.
+    `model` is the Whisper model's name or folder, found where the worker is; `align_if_here`:
+    words keep Whisper's own times where there is no alignment model for their language.
     """
 
     words: EngineSpec | None
     align: EngineSpec | None = None
     diarise: EngineSpec | None = None
     model: str = ""
+    align_if_here: bool = False
     stage: str = TRANSCRIBE
 
     @property
@@ -87,7 +91,7 @@ class Ears:
                 found = {"model": str(find_speech_model(spec.model)), **words.settings}
                 words = replace(words, settings=found)
             self.transcriber: Transcriber | None = _enter(stack, words)
-            self.aligner: Aligner | None = _enter(stack, spec.align)
+            self.aligner: Aligner | None = _open_aligner(stack, spec)
             self.diariser: Diariser | None = _enter(stack, spec.diarise)
             self._stack = stack.pop_all()
 
@@ -98,6 +102,41 @@ class Ears:
 
 def _enter(stack: ExitStack, spec: EngineSpec | None) -> Any:
     return stack.enter_context(closing(spec.open())) if spec is not None else None
+
+
+def _open_aligner(stack: ExitStack, spec: EarsSpec) -> Aligner | None:
+    named = spec.align is not None and bool(spec.align.settings.get("model"))
+    if spec.align_if_here and not named and not find_align_models():
+        return None  # whisperX takes ten seconds to import
+    aligner: Aligner | None = _enter(stack, spec.align)
+    return _AlignerIfHere(aligner) if aligner is not None and spec.align_if_here else aligner
+
+
+class _AlignerIfHere:
+    """Times words where it has a model for the language, and leaves Whisper's times elsewhere."""
+
+    def __init__(self, aligner: Aligner) -> None:
+        self._aligner = aligner
+        self._aligned = False
+
+    @property
+    def id(self) -> str:
+        """What timed the words last."""
+        return self._aligner.id if self._aligned else "none for the language"
+
+    def align(
+        self, samples: Samples, utterances: Sequence[Utterance], *, language: str
+    ) -> tuple[Utterance, ...]:
+        try:
+            aligned = self._aligner.align(samples, utterances, language=language)
+        except EngineMissing:
+            self._aligned = False
+            return tuple(utterances)
+        self._aligned = True
+        return aligned
+
+    def close(self) -> None:
+        self._aligner.close()
 
 
 def transcribe_file(
@@ -164,9 +203,10 @@ def plan_ears(options: TranscribeOptions, environment: Mapping[str, str] = os.en
     )
     align = None
     if options.align != "none":
-        align = EngineSpec(TRANSCRIBE, options.align, {"device": options.device})
+        settings = {"device": options.device, "model": options.align_model}
+        align = EngineSpec(TRANSCRIBE, "whisperx", settings)
     diarise = choose_diariser(options, environment)
-    return EarsSpec(words, align, diarise, model=options.model)
+    return EarsSpec(words, align, diarise, options.model, align_if_here=options.align == "auto")
 
 
 def choose_diariser(
@@ -178,8 +218,7 @@ def choose_diariser(
         name = "pyannote" if environment.get("HF_TOKEN") else "builtin"
     if name == "none":
         return None
-    settings = {"device": options.device} if name == "pyannote" else {}
-    return EngineSpec(TRANSCRIBE, name, settings)
+    return EngineSpec(TRANSCRIBE, name, {"device": options.device})
 
 
 @dataclass(frozen=True)

@@ -259,8 +259,7 @@ class _Builder:
             assert outcome.result is not None
             spelled[outcome.item.entry.number] = outcome.result
             done += 1
-            total = len(self.entries) + len(tasks)
-            self.progress.report(DATASET, done, total, "steps")
+            self.progress.report(DATASET, done, len(self.entries) + len(tasks), "steps")
         return self._write(measured, spelled)
 
     def _write(self, measured: Sequence[Measured], spelled: Mapping[int, Spelled]) -> DatasetReport:
@@ -298,11 +297,11 @@ class _Builder:
 class NoEngine:
     """An `Opener` for work that needs no engine."""
 
-    stage: str = DATASET
-    name: str = "none"
+    stage = DATASET
+    name = "none"
 
     def open(self) -> "NoEngine":
-        """Nothing to open."""
+        """Itself."""
         return self
 
     def close(self) -> None:

@@ -83,18 +83,19 @@ def transcribe_show(
 
 def plan_show(
     run: Run, recordings: Sequence[Recording], options: TranscribeOptions
-) -> list[tuple[UnitStage[Job, Listened], list[Unit[Job]]]]:
-    """What is to be done with which recordings. Raises EngineMissing where a model is not here."""
+) -> Iterator[tuple[UnitStage[Job, Listened], list[Unit[Job]]]]:
+    """What is to be done with which recordings, one kind of work after the other.
+
+    Raises EngineMissing at the kind whose model is not here: those before it need none.
+    """
     plan = _plan(run, recordings, options)
-    stages = []
     if plan.given:
-        stages.append((_stage_of_given(), plan.given))
+        yield _stage_of_given(), plan.given
     if plan.diarised:
         spec = EarsSpec(None, diarise=choose_diariser(options))
-        stages.append((_stage_of_ears(spec, {}), plan.diarised))
+        yield _stage_of_ears(spec, {}), plan.diarised
     if plan.heard:
-        stages.append((_stage_of_listening(options), plan.heard))
-    return stages
+        yield _stage_of_listening(options), plan.heard
 
 
 def map_in_this_process(
@@ -227,7 +228,7 @@ def _stage_of_listening(options: TranscribeOptions) -> UnitStage[Job, Listened]:
     spec = plan_ears(options)
     decided = {
         "model": sha256_file(find_speech_model(options.model) / "model.bin"),
-        "align": options.align,
+        "align": [options.align, options.align_model],
         "compute_type": options.compute_type,
         "beam_size": options.beam_size,
     }

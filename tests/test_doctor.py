@@ -213,7 +213,7 @@ def test_extras_say_what_is_not_installed_and_how_to_get_it(
         "msgspec>=0.19; extra == 'provenance'",
     ]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: wanted)
-    train, provenance = doctor._check_extras()
+    train, provenance, *_ = doctor._check_extras()
     assert train.state == "warn"
     assert train.detail == "for training a show's own model; not installed: no-such-thing"
     assert train.next_step == "Install it with `pip install 'podcaster[train]'`."

@@ -4,8 +4,11 @@ import html
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
+
+from podcaster.units import count_words
 
 NO_CHAPTER = -1
 
@@ -41,6 +44,12 @@ class SpokenTurn(msgspec.Struct, frozen=True, array_like=True):
     speaker: str
     text: str
     chapter: int = NO_CHAPTER
+
+
+@lru_cache(maxsize=8192)
+def count_said(text: str) -> int:
+    """Count words; of a recording's turns, which are counted several times, only once."""
+    return count_words(text)
 
 
 def split_sentences(text: str) -> list[str]:

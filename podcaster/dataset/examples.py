@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from podcaster.builtin.keywords import keywords as find_keywords
-from podcaster.dataset.clean import NO_CHAPTER, SpokenTurn, merge_turns
+from podcaster.dataset.clean import NO_CHAPTER, SpokenTurn, count_said, merge_turns
 from podcaster.dataset.engine import Tokenizer
 from podcaster.dataset.options import Learn
 from podcaster.dataset.windows import SMALLEST_ROOM, Measure, Piece, Window, cut_windows
 from podcaster.errors import ConfigError
 from podcaster.model import Role
-from podcaster.units import count_words, split_words
+from podcaster.units import split_words
 
 KEYWORDS = 6
 KEYWORD_TOKENS = 4  # about what one takes, its comma included
@@ -128,7 +128,7 @@ class ExampleMaker:
             dialogues=tuple(kept),
             conversations=self._make_conversations(talk),
             alone_words=sum(_spoken(w) for w in windows if not _is_dialogue(w, talk.sides)),
-            early_words=sum(count_words(turn.text) for turn in turns) - used,
+            early_words=sum(count_said(turn.text) for turn in turns) - used,
             tokens=tokens,
         )
 
@@ -316,7 +316,7 @@ class ExampleMaker:
         made: list[Example] = []
         for number in sorted({turn.chapter for turn in talk.turns} - {NO_CHAPTER}):
             turns = merge_turns(turn for turn in talk.turns if turn.chapter == number)
-            if sum(count_words(turn.text) for turn in turns) >= FEWEST_CHAPTER_WORDS:
+            if sum(count_said(turn.text) for turn in turns) >= FEWEST_CHAPTER_WORDS:
                 made += self._make_conversation(talk, turns, _title_of(talk, number))
         return tuple(made)
 
@@ -406,7 +406,7 @@ def _title_of(talk: Talk, chapter: int) -> str:
 
 
 def _spoken(window: Window) -> int:
-    return sum(count_words(piece.text) for piece in window if not piece.repeated)
+    return sum(count_said(piece.text) for piece in window if not piece.repeated)
 
 
 def _letters(window: Window) -> int:

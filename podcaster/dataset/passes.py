@@ -27,6 +27,7 @@ from podcaster.dataset.repeats import (
 )
 from podcaster.dataset.report import RecordingCount, SpeakerCount, Split
 from podcaster.dataset.roles import (
+    FEW_RECORDINGS,
     Cast,
     Part,
     assign_roles,
@@ -150,9 +151,19 @@ def decide(
 def _find_all_hosts(
     pairs: Sequence[tuple[Entry, Measured]], people: KnownPeople | None
 ) -> dict[str, frozenset[str]]:
+    """The hosts of each series: those who are known, and who comes back to a large one.
+
+    For an archive may hold several shows, whose hosts are guests of the others.
+    """
+    recordings = Counter(entry.series for entry, _ in pairs)
+    regular = find_hosts((entry.series, one.cast) for entry, one in pairs if one.cast)
     if people is None:
-        return find_hosts((entry.series, one.cast) for entry, one in pairs if one.cast)
-    return {entry.series: people.hosts for entry, _ in pairs}
+        return regular
+    return {
+        series: people.hosts
+        | (regular.get(series, frozenset()) - people.others if count >= FEW_RECORDINGS else set())
+        for series, count in recordings.items()
+    }
 
 
 def count_repeats(scratch: Path, measured: Sequence[Measured]) -> None:

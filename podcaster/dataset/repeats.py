@@ -18,7 +18,7 @@ SHINGLE_WORDS = 12
 OFTEN = 3  # a shingle in so many recordings is boilerplate
 LONG_WORDS = 25  # a passage this long in two recordings is boilerplate in the second
 LONG_TURN_WORDS = 25  # turns by which a re-run is told
-COVERED = 0.8  # the share of a sentence's words that repeated shingles cover, for it to go
+COVERED = 0.9  # the share of a sentence's words that repeated shingles cover, for it to go
 PART_HASHES = 4_000_000  # counted at a time: some 50 MB
 
 Hashes = npt.NDArray[np.uint64]

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from podcaster.dataset.clean import SpokenTurn
+from podcaster.dataset.clean import SpokenTurn, count_said
 from podcaster.model import Role
-from podcaster.units import count_words
 
 RECURS_RECORDINGS = 5
 RECURS_SHARE = 0.04  # of a series' recordings
@@ -34,7 +33,7 @@ def measure_parts(turns: Sequence[SpokenTurn]) -> dict[str, Part]:
     cast: dict[str, Part] = {}
     for number, turn in enumerate(turns):
         part = cast.setdefault(turn.speaker, Part())
-        part.words += count_words(turn.text)
+        part.words += count_said(turn.text)
         part.turns += 1
         part.questions += turn.text.count("?")
         part.opened |= number == 0

@@ -14,9 +14,9 @@ import numpy as np
 
 from podcaster.speakers.engine import Vector
 
-# Cosines of the encoder's voiceprints, measured (`docs/decisions/0013-speakers.md`): the same
-# person over a recording's parts 0.79 and more, different people of a recording 0.69 and less.
-SAME = 0.75
+# Cosines of the encoder's voiceprints, measured (`docs/decisions/0013-speakers.md`): one person in
+# one room 0.90 and more; different people 0.70 and less, 0.82 if all are on the telephone.
+SAME = 0.80
 DIFFERENT = 0.62  # one name with voices further apart than this: two people
 _MOST_RIVAL = 0.88  # voices of a recording that are nearer than this: one voice, diarised as two
 _RIVAL_MARGIN = 0.02

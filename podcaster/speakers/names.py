@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 
 LONGEST_NAME = 80
 MOST_NAME_WORDS = 4
@@ -57,6 +58,7 @@ def clean_name(text: str) -> str:
     return " ".join(spaced.split())[:LONGEST_NAME].strip(" \"'“”‘’*_:;,.[](){}<>|/\\-–—")
 
 
+@lru_cache(maxsize=50_000)  # a few names are compared over and over
 def name_key(name: str) -> str:
     """What two spellings of one name share: no case, accents, punctuation or honorifics."""
     folded = unicodedata.normalize("NFKD", clean_name(name).casefold())

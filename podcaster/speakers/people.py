@@ -22,6 +22,7 @@ from podcaster.speakers.recording import (
 
 NamedBy = Literal["label", "person", "proposal", "nobody"]
 
+ALIKE = 0.88  # cosine of two voiceprints: one voice that a diariser took for two, or brothers
 TINY_SHARE = 0.01
 TINY_S = 30.0
 
@@ -170,7 +171,7 @@ def describe_people(
     names = {id(counted[i].group): ids[place] for place, i in enumerate(counted_order)}
     turns = sorted(corrected.turns)
     return SpeakersFile(
-        speakers=_flag_namesakes(people),
+        speakers=_flag_alike(_flag_namesakes(people)),
         moved_turns=tuple(
             MovedTurn(recording=r, turn=t, speaker=names[id(corrected.turns[r, t])])
             for r, t in turns
@@ -333,4 +334,22 @@ def _flag_namesakes(people: Sequence[ShowSpeaker]) -> tuple[ShowSpeaker, ...]:
             )
             one = msgspec.structs.replace(one, flags=(*one.flags, flag))
         flagged.append(one)
+    return tuple(flagged)
+
+
+def _flag_alike(people: Sequence[ShowSpeaker]) -> tuple[ShowSpeaker, ...]:
+    """Say of everybody who sounds much like another which one that is."""
+    heard = [i for i, one in enumerate(people) if one.voiceprint and not one.dropped]
+    if len(heard) < 2:
+        return tuple(people)
+    prints = np.array([people[i].voiceprint for i in heard], dtype=np.float32)
+    flagged = list(people)
+    for row, i in enumerate(heard):
+        cosines = prints @ prints[row]
+        cosines[row] = -1.0
+        nearest = int(np.argmax(cosines))
+        if cosines[nearest] >= ALIKE:
+            other = people[heard[nearest]]
+            flag = f"sounds much like {other.id} ({cosines[nearest]:.2f}): merge them if it is one"
+            flagged[i] = msgspec.structs.replace(people[i], flags=(*people[i].flags, flag))
     return tuple(flagged)

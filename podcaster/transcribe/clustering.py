@@ -25,12 +25,11 @@ from podcaster.errors import ConfigError
 
 SAME_VOICE = 0.18  # corrected cosine distance up to which two clusters are one voice
 APART_WEIGHT = 0.35  # of being heard side by side
-LEAST_VOICE_S = 1.5  # of speech; who says less in all is given to the voice that is nearest
+LEAST_VOICE_S = 2.0  # of speech; who says less in all is given to the voice that is nearest
 MOST_PIECES = 2000  # merged; of more, pieces spread evenly over the recording
 
 _NOISE_S = 0.47  # the length of speech at which a vector is half voice, half noise
 _LONGEST_S = 3.0  # longer pieces weigh no more than this
-_ROUNDS = 2  # of giving pieces to the nearest mean
 
 Vectors = NDArray[np.float32]
 
@@ -196,17 +195,13 @@ def _labels(
 
 
 def _means(pieces: Pieces, labels: NDArray[np.int64]) -> Vectors:
-    """The clusters' means, after the pieces went to the nearest of them a few times."""
+    """The clusters' means `(n_voices, 256)`, of length 1."""
     weights = np.minimum(pieces.lengths_s, _LONGEST_S)[:, None]
     means = np.zeros((int(labels.max()) + 1, pieces.vectors.shape[1]), dtype=np.float32)
-    for round_ in range(_ROUNDS + 1):
-        for label in range(len(means)):
-            own = labels == label
-            if own.any():
-                mean = (pieces.vectors[own] * weights[own]).sum(axis=0)
-                means[label] = mean / max(float(np.linalg.norm(mean)), 1e-9)
-        if round_ < _ROUNDS:
-            labels = (pieces.vectors @ means.T).argmax(axis=1)
+    for label in range(len(means)):
+        own = labels == label
+        mean = (pieces.vectors[own] * weights[own]).sum(axis=0)
+        means[label] = mean / max(float(np.linalg.norm(mean)), 1e-9)
     return means
 
 

@@ -19,36 +19,25 @@ ALIGNER_PACKAGES = ("whisperx", "torch")
 TRANSCRIBER_FILES = ("model.bin", "config.json", "tokenizer.json")
 ALIGNER_FILES = ("config.json", "preprocessor_config.json", "vocab.json")
 ALIGNER_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-# wav2vec 2.0 models on the Hugging Face hub that spell in characters, by language
+_XLSR = "jonatasgrosman/wav2vec2-large-xlsr-53-"
+# wav2vec 2.0 models on the Hugging Face hub that spell in letters: what `podcaster setup` fetches
 ALIGNER_REPOSITORIES = {
-    "ar": "jonatasgrosman/wav2vec2-large-xlsr-53-arabic",
-    "ca": "softcatala/wav2vec2-large-xlsr-catala",
-    "cs": "comodoro/wav2vec2-xls-r-300m-cs-250",
-    "da": "saattrupdan/wav2vec2-xls-r-300m-ftspeech",
-    "de": "jonatasgrosman/wav2vec2-large-xlsr-53-german",
-    "el": "jonatasgrosman/wav2vec2-large-xlsr-53-greek",
     "en": "facebook/wav2vec2-base-960h",
-    "es": "jonatasgrosman/wav2vec2-large-xlsr-53-spanish",
-    "fa": "jonatasgrosman/wav2vec2-large-xlsr-53-persian",
-    "fi": "jonatasgrosman/wav2vec2-large-xlsr-53-finnish",
-    "fr": "jonatasgrosman/wav2vec2-large-xlsr-53-french",
-    "he": "imvladikon/wav2vec2-xls-r-300m-hebrew",
-    "hi": "theainerd/Wav2Vec2-large-xlsr-hindi",
-    "hu": "jonatasgrosman/wav2vec2-large-xlsr-53-hungarian",
-    "it": "jonatasgrosman/wav2vec2-large-xlsr-53-italian",
-    "ja": "jonatasgrosman/wav2vec2-large-xlsr-53-japanese",
-    "ko": "kresnik/wav2vec2-large-xlsr-korean",
-    "nl": "jonatasgrosman/wav2vec2-large-xlsr-53-dutch",
-    "no": "NbAiLab/nb-wav2vec2-1b-bokmaal-v2",
-    "pl": "jonatasgrosman/wav2vec2-large-xlsr-53-polish",
-    "pt": "jonatasgrosman/wav2vec2-large-xlsr-53-portuguese",
-    "ro": "gigant/romanian-wav2vec2",
-    "ru": "jonatasgrosman/wav2vec2-large-xlsr-53-russian",
-    "sv": "KBLab/wav2vec2-large-voxrex-swedish",
-    "tr": "mpoyraz/wav2vec2-xls-r-300m-cv7-turkish",
-    "uk": "Yehor/wav2vec2-xls-r-300m-uk-with-small-lm",
-    "vi": "nguyenvulebinh/wav2vec2-base-vi-vlsp2020",
-    "zh": "jonatasgrosman/wav2vec2-large-xlsr-53-chinese-zh-cn",
+    "ar": f"{_XLSR}arabic",
+    "de": f"{_XLSR}german",
+    "el": f"{_XLSR}greek",
+    "es": f"{_XLSR}spanish",
+    "fa": f"{_XLSR}persian",
+    "fi": f"{_XLSR}finnish",
+    "fr": f"{_XLSR}french",
+    "hu": f"{_XLSR}hungarian",
+    "it": f"{_XLSR}italian",
+    "ja": f"{_XLSR}japanese",
+    "nl": f"{_XLSR}dutch",
+    "pl": f"{_XLSR}polish",
+    "pt": f"{_XLSR}portuguese",
+    "ru": f"{_XLSR}russian",
+    "zh": f"{_XLSR}chinese-zh-cn",
 }
 _HASH_CHARACTERS = 12
 _DATA_SUFFIXES = frozenset({".bin", ".safetensors", ".json", ".txt"})
@@ -97,8 +86,8 @@ def find_aligner_folder(language: str, model: str = "") -> Path:
             f"No alignment model is known for the language {language!r}.",
             next_step='Set align = "none" under [transcribe]: the words keep Whisper\'s own times.',
         )
-    found = find_snapshot(ALIGNER_REPOSITORIES[language], ALIGNER_FILES)
-    if found is None or not _is_aligner(found):
+    found = _find_in_cache(ALIGNER_REPOSITORIES[language])
+    if found is None:
         raise EngineMissing(
             f"The alignment model for {language!r} is not on this machine.",
             next_step=f"Download it with `podcaster setup align-{language}`, or set "
@@ -107,13 +96,13 @@ def find_aligner_folder(language: str, model: str = "") -> Path:
     return found
 
 
-def find_snapshot(repository: str, needed: Sequence[str]) -> Path | None:
-    """The folder of a repository in the hub's cache that has all `needed` files, or None."""
-    from huggingface_hub import try_to_load_from_cache
+def _find_in_cache(repository: str) -> Path | None:
+    """The newest whole copy of an alignment model in the hub's cache; nothing is fetched."""
+    from huggingface_hub import constants
 
-    found = [try_to_load_from_cache(repository, name) for name in needed]
-    paths = [Path(path) for path in found if isinstance(path, str)]
-    return paths[0].parent if len(paths) == len(needed) else None
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{repository.replace('/', '--')}"
+    whole = [path for path in folder.glob("snapshots/*") if _is_aligner(path)]
+    return max(whole, key=lambda path: path.stat().st_mtime, default=None)
 
 
 def _is_aligner(folder: Path) -> bool:

@@ -6,7 +6,7 @@ import msgspec
 
 from podcaster.model import Noun
 
-Align = Literal["whisperx", "none"]
+Align = Literal["auto", "whisperx", "none"]
 Diarise = Literal["auto", "builtin", "pyannote", "none"]
 
 
@@ -16,7 +16,17 @@ class TranscribeOptions(Noun, frozen=True):
     model: Annotated[
         str, msgspec.Meta(description="a Whisper model that `podcaster setup` lists, or a folder")
     ] = "whisper-large-v3-turbo"
-    align: Annotated[Align, msgspec.Meta(description="what times the words")] = "whisperx"
+    align: Annotated[
+        Align,
+        msgspec.Meta(
+            description="what times the words; auto: whisperx if its model for the language is "
+            "here, else Whisper itself"
+        ),
+    ] = "auto"
+    align_model: Annotated[
+        str,
+        msgspec.Meta(description="a folder with a wav2vec 2.0 model; nothing: the language's own"),
+    ] = ""
     diarise: Annotated[
         Diarise,
         msgspec.Meta(

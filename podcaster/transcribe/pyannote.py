@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib import metadata
@@ -52,6 +53,7 @@ _HARMLESS = [
     omegaconf.base.Metadata,
     omegaconf.nodes.AnyNode,
     Any,
+    defaultdict,
     dict,
     list,
     int,
