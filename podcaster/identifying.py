@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from podcaster import __version__
-from podcaster.errors import InputError
+from podcaster.errors import InputError, PodcasterError
 from podcaster.mapping import Mapper
 from podcaster.model import Record, Transcript, parse, to_json
 from podcaster.progress import Progress
@@ -104,7 +104,7 @@ def identify_show(
         read = cache(lambda recording: read_words(run, recording))
         # read before anything is written: a broken file of a person's is told and left as it is
         known = read_corrections(run)
-        table = _Table(shows, _read_speakers_or_none(run), read)
+        table = _Table(shows, _read_before(run), read)
         people = table.identify(known)
         if corrections:
             added = Desk(people, shows, recordings, read).write_down(corrections)
@@ -252,6 +252,14 @@ def _read_speakers_or_none(run: Run) -> SpeakersFile | None:
         return None
     where = folder / SPEAKERS_JSON
     return parse(read_bytes(where), SpeakersFile, where=str(where))
+
+
+def _read_before(run: Run) -> SpeakersFile | None:
+    """The last run's file, for its ids; one that is damaged is made anew."""
+    try:
+        return _read_speakers_or_none(run)
+    except PodcasterError:
+        return None
 
 
 def _write_speakers(run: Run, people: SpeakersFile) -> None:

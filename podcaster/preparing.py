@@ -3,7 +3,7 @@
 Two passes over the recordings, each over processes: the first cleans and measures them, then what
 needs the whole show is decided (who hosts, what is repeated, who validates), and the second spells
 the examples. What is between them lies in a scratch folder, so that memory does not grow with the
-show. The files are written all at once; stopped in between, it begins again.
+show. Stopped in between, it begins again.
 """
 
 import hashlib
@@ -73,6 +73,7 @@ PEOPLE = "speakers.json"  # what the stage `speakers` leaves
 RECORDINGS = "recordings.jsonl"
 SPLITS: tuple[Split, ...] = ("train", "validation")
 FORMS = ("dialogue", "chapters")
+FILES = tuple(f"{form}.{split}.jsonl" for form in FORMS for split in SPLITS)
 SCRATCH = ".scratch"
 
 
@@ -109,7 +110,6 @@ def prepare_dataset(home: Path, name: str, options: DatasetOptions, progress: Pr
             return Prepared(read_report(run), True, round(time.monotonic() - started, 3))
         builder = _Builder(run, options, context, engine, entries, spec, progress)
         report = builder.build()
-        outputs = [f"{form}.{split}.jsonl" for form in FORMS for split in SPLITS]
         seconds = round(time.monotonic() - started, 3)
         write_record(
             folder / RECORD_NAME,
@@ -120,7 +120,7 @@ def prepare_dataset(home: Path, name: str, options: DatasetOptions, progress: Pr
                 inputs=inputs,
                 options=decided,
                 engine=engine,
-                outputs={o: sha256_file(folder / o) for o in (*outputs, RECORDINGS, REPORT)},
+                outputs={o: sha256_file(folder / o) for o in (*FILES, RECORDINGS, REPORT)},
                 seconds=seconds,
                 counts={"examples": report.examples, "tokens": report.tokens},
             ),
@@ -237,7 +237,7 @@ class _Builder:
         outcomes = map_locally(self.entries, work, NoEngine(), self.options.workers)
         for done, outcome in enumerate(outcomes, 1):
             if outcome.error is not None:
-                raise outcome.error  # our own file is broken, and what lacks it would be another
+                raise outcome.error  # our own file is broken; without it this is another dataset
             assert outcome.result is not None
             found[outcome.item.number] = outcome.result
             self.progress.report(DATASET, done, 2 * len(self.entries), "steps")
@@ -267,9 +267,7 @@ class _Builder:
         totals = Totals()
         with ExitStack() as files:
             outs: dict[str, BinaryIO] = {}
-            for name in [f"{form}.{split}.jsonl" for form in FORMS for split in SPLITS] + [
-                RECORDINGS
-            ]:
+            for name in (*FILES, RECORDINGS):
                 path = files.enter_context(atomic_path(self.folder / name))
                 outs[name] = files.enter_context(path.open("wb"))
             for entry, one in zip(self.entries, measured, strict=True):
@@ -305,7 +303,7 @@ class NoEngine:
         return self
 
     def close(self) -> None:
-        """Nothing to close."""
+        """Do nothing."""
 
 
 def _measure_recording(

@@ -24,6 +24,7 @@ def list_voices(json_output: Json = False, home: Home = None) -> None:
             "engine": voice.engine,
             "words_per_minute": voice.words_per_minute,
             "consent": voice.consent.kind if voice.consent else None,
+            "consent_needed": bool(voice.references),
             "licence": voice.licence,
             "description": voice.description,
         }
@@ -36,7 +37,7 @@ def list_voices(json_output: Json = False, home: Home = None) -> None:
                 str(row["name"]),
                 str(row["engine"]),
                 f"{row['words_per_minute']:.0f}",
-                str(row["consent"] or "not needed"),
+                str(row["consent"] or ("missing" if row["consent_needed"] else "not needed")),
                 str(row["description"]),
             )
             for row in rows

@@ -12,16 +12,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from podcaster.builtin.keywords import keywords as find_keywords
 from podcaster.dataset.clean import NO_CHAPTER, SpokenTurn, count_said, merge_turns
 from podcaster.dataset.engine import Tokenizer
 from podcaster.dataset.options import Learn
+from podcaster.dataset.topics import KEYWORDS, find_topics, shorten
 from podcaster.dataset.windows import SMALLEST_ROOM, Measure, Piece, Window, cut_windows
 from podcaster.errors import ConfigError
 from podcaster.model import Role
-from podcaster.units import split_words
 
-KEYWORDS = 6
 KEYWORD_TOKENS = 4  # about what one takes, its comma included
 HEADER_SHARE = 4  # the header is at most one part in so many of the context
 LONGEST_NAME_CHARACTERS = 60
@@ -381,24 +379,6 @@ class ExampleMaker:
             characters=_letters(part),
             tokens=self.tokenizer.count([spelled])[0],
         )
-
-
-def find_topics(text: str, names: Sequence[str], language: str) -> tuple[str, ...]:
-    """What marks a stretch of talk, without the speakers' names; nothing where it is not English.
-
-    For the words' rarities are counted in English conversations.
-    """
-    if not language.startswith("en"):
-        return ()
-    parts = {word for name in names for word in split_words(name)}
-    found = find_keywords(text, KEYWORDS + len(parts))
-    return tuple(word for word in found if word not in parts)[:KEYWORDS]
-
-
-def shorten(text: str, longest: int) -> str:
-    """A text of at most so many characters, cut between words."""
-    text = text.rstrip(". ")
-    return text if len(text) <= longest else text[:longest].rsplit(" ", 1)[0] + "..."
 
 
 def _title_of(talk: Talk, chapter: int) -> str:

@@ -30,8 +30,8 @@ _CUE = re.compile(
     r"(?: \w+){0,5} (?:to|for|from|of) (?:all |both )?(?:of )?(?:our|the) (?:\w+ ){0,2}sponsors?\b"
     r"|\bquick (?:break|word|message) (?:to|for|from|about) (?:hear |thank )?(?:from )?(?:one of )?"
     r"(?:our|a|the) (?:\w+ )?sponsors?"
-    r"|(?<!before the )(?<!before our )(?<!before this )(?<!before our first )\bsponsor(?:ed|s|'s)?,? "
-    r"(?:break|message|news|segment)\b"
+    r"|(?<!before the )(?<!before our )(?<!before this )(?<!before our first )"
+    r"\bsponsor(?:ed|s|'s)?,? (?:break|message|news|segment)\b"
     r"|\b(?:have|got|is|use|enter|with)(?: a| the| our| your)? (?:discount|coupon) codes?\b(?! gen)"
     r"|\bwe have (?:a|one|two|three|four|some|\d) (?:\w+ )?sponsors? (?:for|of|today|this)\b",
     re.IGNORECASE,
