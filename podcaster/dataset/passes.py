@@ -125,16 +125,15 @@ def decide(
     hosts = _find_all_hosts(pairs, people)
     others = people.others if people else frozenset()
     usable = {entry.id: (entry, one) for entry, one in pairs if not one.dropped}
-    roles = {
-        name: assign_roles(one.cast, hosts[entry.series], others)
-        for name, (entry, one) in usable.items()
-    }
+    # a host is one in all series: on a visit, too, so that no guest of validation is trained on
+    every_host = frozenset().union(*hosts.values())
+    roles = {name: assign_roles(one.cast, every_host, others) for name, (_, one) in usable.items()}
     validation = choose_validation(list(usable), options.hold_out)
     held = find_held_out(
         {name: one.cast for name, (_, one) in usable.items()},
         roles,
         validation,
-        frozenset().union(*hosts.values()),
+        every_host,
         labels_are_people=people is not None,
     )
     tasks = []

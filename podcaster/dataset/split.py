@@ -19,11 +19,10 @@ def choose_validation(ids: Sequence[str], share: float) -> frozenset[str]:
     """The recordings that validate; of two or more one does, unless `share` is 0.
 
     Where the hashes choose none it is the one with the lowest, so that none that was trained on
-    once validates later, unless it is the only choice.
+    once validates later; but not all do, for something must be left to train on.
     """
     chosen = frozenset(one for one in ids if _place(one) < share)
     if chosen or share <= 0 or len(ids) < 2:
-        # never all: something must be left to train on
         return chosen if len(chosen) < len(ids) or not ids else chosen - {max(ids, key=_place)}
     return frozenset({min(ids, key=_place)})
 
