@@ -48,8 +48,8 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as interrupt:
             typer.echo(
-                "stopped: what was finished is kept; "
-                "`podcaster resume latest` goes on where an episode was.",
+                "stopped: what was finished is kept. Type the same command again to go on with a "
+                "show, or `podcaster resume latest` with an episode.",
                 err=True,
             )
             raise typer.Exit(INTERRUPTED) from interrupt

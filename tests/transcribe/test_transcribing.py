@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from podcaster.audio import write_wav
-from podcaster.config import Settings
+from podcaster.config import ClusterOptions, Settings
 from podcaster.errors import EngineMissing, InputError
 from podcaster.ingest.sources import describe_source
 from podcaster.mapping import Mapper
@@ -27,6 +27,7 @@ from podcaster.transcribing import (
     plan_show,
     transcribe_show,
 )
+from podcaster.workers import open_workers
 
 CUT = """Ann (00:00:01):
 Good morning. Do you think
@@ -213,6 +214,31 @@ def test_captions_are_written_for_all_that_has_times(
     written = export_captions(run, ["srt", "vtt", "tsv", "txt"], tmp_path / "out")
     assert len(written) == 4
     assert "<v S1>" in next(p for p in written if p.suffix == ".vtt").read_text()
+
+
+@pytest.mark.engine
+@pytest.mark.usefixtures("recording")
+def test_over_ray_the_same_words_come_out(
+    tmp_path: Path, folder: Path, listening: TranscribeOptions
+) -> None:
+    pytest.importorskip("ray", reason="needs the extra cluster")
+    (folder / "cut.txt").write_text(CUT)
+    add(tmp_path, folder)
+    settings = Settings(
+        transcribe=listening, cluster=ClusterOptions(address="local", cpus_per_worker=1)
+    )
+    with open_workers(settings.cluster, 1, Silence()) as workers:
+        over_ray = transcribe_show(tmp_path, "tea", settings, Silence(), workers.mapper)
+    assert (over_ray.done, over_ray.failures) == (2, [])
+    words = words_of(tmp_path, "garden")
+    # it is the same unit of work as without Ray: nothing is done again
+    again = transcribe(tmp_path, listening)
+    assert (again.done, again.reused) == (0, 2)
+    run = open_show_run(tmp_path, "tea", version="0")
+    for record in (run.path / "transcribe").glob("garden*.record.json"):
+        record.unlink()
+    assert transcribe(tmp_path, listening).done == 1
+    assert words_of(tmp_path, "garden") == words
 
 
 @pytest.mark.engine
