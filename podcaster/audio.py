@@ -39,6 +39,8 @@ _LAME_DELAY_SAMPLES = 1105  # of libmp3lame through libavcodec: 576 + 529 of the
 # LAME attenuates what it encodes at these bitrates; undone, so that levels survive
 _LAME_GAIN = {64: 0.95, 96: 0.95, 128: 0.95, 160: 0.95, 192: 0.97}
 
+_ENCRYPTED = frozenset({"drms", "enca"})  # sample entries of MP4 whose content is scrambled
+
 # No playlists, no concat scripts, no image sequences: a file must not be able to name another.
 _FORMATS = "mp3,wav,w64,flac,ogg,mov,mp4,m4a,matroska,webm,aac,aiff,caf,asf,amr,au,mpegts,ac3"
 
@@ -344,6 +346,12 @@ def _opened(path: Path) -> "Iterator[InputContainer]":
         with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
             if not container.streams.audio:
                 raise InputError(f"{path} has no audio stream.")
+            # FFmpeg takes scrambled AAC for AAC, and decodes noise
+            if (tag := container.streams.audio[0].codec_context.codec_tag) in _ENCRYPTED:
+                raise InputError(
+                    f"{path} is encrypted (DRM): its sound is marked {tag!r}, and cannot be heard.",
+                    next_step="Get a copy without copy protection from whoever sold it.",
+                )
             yield container
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

@@ -16,6 +16,7 @@ from podcaster.errors import ConfigError, EngineError, EngineMissing, PodcasterE
 from podcaster.progress import Progress
 from podcaster.setup.download import TIMEOUT_S, download_file, explaining, open_hub
 from podcaster.setup.machine import hub_cache_folder
+from podcaster.transcribe.models import ALIGNER_REPOSITORIES
 
 SpeechKind = Literal["transcribe", "align"]
 
@@ -99,13 +100,6 @@ def _wav2vec2(language: str, repo: str) -> SpeechModel:
     )
 
 
-_XLSR = "jonatasgrosman/wav2vec2-large-xlsr-53-"
-_XLSR_LANGUAGES = {
-    **{"ar": "arabic", "de": "german", "el": "greek", "es": "spanish", "fa": "persian"},
-    **{"fi": "finnish", "fr": "french", "hu": "hungarian", "it": "italian", "ja": "japanese"},
-    **{"nl": "dutch", "pl": "polish", "pt": "portuguese", "ru": "russian", "zh": "chinese-zh-cn"},
-}
-
 SPEECH_MODELS: tuple[SpeechModel, ...] = (
     _whisper(
         "large-v3-turbo",
@@ -118,8 +112,7 @@ SPEECH_MODELS: tuple[SpeechModel, ...] = (
     _whisper("small", "0.5 GB", "good enough on a laptop"),
     _whisper("base", "0.15 GB", "quick"),
     _whisper("tiny", "0.08 GB", "a first try"),
-    _wav2vec2("en", "facebook/wav2vec2-base-960h"),
-    *(_wav2vec2(code, _XLSR + name) for code, name in _XLSR_LANGUAGES.items()),
+    *(_wav2vec2(language, repo) for language, repo in ALIGNER_REPOSITORIES.items()),
 )
 
 

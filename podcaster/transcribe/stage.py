@@ -7,12 +7,10 @@ import msgspec
 import numpy as np
 
 from podcaster.audio import LONGEST_S, Samples, decode, probe
-from podcaster.errors import InputError
 from podcaster.model import Transcript, Utterance
 from podcaster.transcribe.engine import SAMPLE_RATE_HZ, Aligner, Transcriber
 
 STAGE_VERSION = 1
-_ENCRYPTED = frozenset({"drms", "enca"})  # sample entries of MP4 whose content is scrambled
 _FIRST_GUESS_S = 600.0  # of a recording whose header does not say how long it is
 
 
@@ -23,7 +21,6 @@ def load_samples(path: Path) -> Samples:
     that can be read: a video without any, an empty, cut-off, encrypted or mislabelled file.
     """
     stated_s = min(probe(path).duration_s or _FIRST_GUESS_S, LONGEST_S)
-    _refuse_encrypted(path)
     samples: Samples = np.empty(round((stated_s + 1.0) * SAMPLE_RATE_HZ), dtype=np.float32)
     count = 0
     for block in decode(path, SAMPLE_RATE_HZ, 1):
@@ -34,23 +31,6 @@ def load_samples(path: Path) -> Samples:
         samples[count : count + len(block)] = block
         count += len(block)
     return samples[:count]
-
-
-def _refuse_encrypted(path: Path) -> None:
-    """FFmpeg takes scrambled AAC for AAC, and decodes noise; the file can be opened, or raises."""
-    import av
-
-    options = {"protocol_whitelist": "file", "format_whitelist": "mov,mp4,m4a"}
-    try:
-        with av.open(f"file:{path}", options=options, metadata_errors="replace") as container:
-            tag = container.streams.audio[0].codec_context.codec_tag
-    except av.FFmpegError:
-        return  # no MP4
-    if tag in _ENCRYPTED:
-        raise InputError(
-            f"{path} is encrypted (DRM): its sound is marked {tag!r}, and cannot be heard.",
-            next_step="Get a copy without copy protection from whoever sold it.",
-        )
 
 
 def transcribe_recording(
