@@ -136,7 +136,7 @@ def load_configuration(
                 values[key] = convert_value(value, setting)
                 origins[key] = source
             except msgspec.ValidationError as error:
-                problems.append(f"{key} ({source}): {_explain(error, value)}")
+                problems.append(f"{key} ({source}): {_explain(error, value, settings[key].type)}")
     if problems:
         raise_problems(problems, home / FILE_NAME)
     return Configuration(settings=compose_settings(values), origins=origins)
@@ -203,7 +203,7 @@ def parse_configuration(text: str, where: str) -> Settings:
         try:
             values[key] = convert_value(value, settings[key])
         except msgspec.ValidationError as error:
-            problems.append(f"{key}: {_explain(error, value)}")
+            problems.append(f"{key}: {_explain(error, value, settings[key].type)}")
     if problems:
         raise_problems(problems, Path(where))
     return compose_settings(values)
@@ -323,9 +323,17 @@ def _suggest(key: str, known: typing.Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _explain(error: Exception, value: Any) -> str:
+def _explain(error: Exception, value: Any, kind: Any) -> str:
     text = str(error).removesuffix(".").replace("`", "").removeprefix("Expected ")
+    expected = text.split(", got")[0]
+    if choices := _choices(kind):
+        expected = "one of " + ", ".join(str(choice) for choice in choices)
     shown = repr(value)
-    return (
-        f"expected {text.split(', got')[0]}, got {shown if len(shown) < 60 else shown[:56] + '…'}"
-    )
+    return f"expected {expected}, got {shown if len(shown) < 60 else shown[:56] + '…'}"
+
+
+def _choices(kind: Any) -> tuple[Any, ...]:
+    """The values that a Literal allows, annotated or not; none for other types."""
+    if typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    return typing.get_args(kind) if typing.get_origin(kind) is Literal else ()

@@ -5,24 +5,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from podcaster import __version__
 from podcaster.config import Settings
 from podcaster.errors import PodcasterError
 from podcaster.identifying import identify_show
 from podcaster.preparing import prepare_dataset
 from podcaster.progress import Progress
 from podcaster.recordings import DATASET, INGEST, SHOW_STAGES, SPEAKERS, TRANSCRIBE, Failure, Tally
+from podcaster.run import open_show_run
 from podcaster.show import ingest_show
-from podcaster.transcribing import transcribe_show
+from podcaster.transcribing import describe_words, transcribe_show
 from podcaster.workers import open_workers
 
 
 @dataclass
 class Making:
-    """How a show was made: seconds by stage, the recordings' tallies, what could not be used."""
+    """How a show was made: seconds by stage, the recordings' tallies, what could not be used.
+
+    `words` says what the words lack, as `transcribing.describe_words` does.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
     tallies: dict[str, Tally] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    words: dict[str, Any] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -70,7 +76,8 @@ def describe_making(name: str, making: Making) -> dict[str, Any]:
         if tally is not None:
             stages[stage] |= {"done": tally.done, "reused": tally.reused}
     failures = [{"item": one.item, "error": str(one.error)} for one in making.failures]
-    return {"show": name, "stages": stages, "failed": len(failures), "failures": failures}
+    told = {"show": name, "stages": stages, "failed": len(failures), "failures": failures}
+    return told | making.words
 
 
 def _run_stage(
@@ -92,6 +99,7 @@ def _run_stage(
                 tally = transcribe_show(home, name, settings, progress, workers.mapper)
                 tally.workers = workers.count
                 _count(making, stage, tally)
+                making.words = describe_words(open_show_run(home, name, version=__version__))
             elif stage == SPEAKERS:
                 identified = identify_show(home, name, progress, mapper=workers.mapper)
                 _count(making, stage, identified.tally)

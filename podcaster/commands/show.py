@@ -6,7 +6,7 @@ import typer
 
 from podcaster.commands.show_dataset import dataset, stats
 from podcaster.commands.show_speakers import speakers
-from podcaster.commands.show_transcribe import transcribe
+from podcaster.commands.show_transcribe import format_lacks, transcribe
 from podcaster.commands.telling import PLAIN, Home, Json, emit, resolve_home, told
 
 show_app = typer.Typer(
@@ -139,6 +139,8 @@ def _format_making(making: Any) -> str:
         counts = (str(tally.done), str(tally.reused)) if tally else ("", "")
         rows.append((stage, *counts, format_duration(seconds)))
     text = format_table(("STAGE", "DONE", "THERE BEFORE", "TIME"), rows)
+    if making.words:
+        text = "\n".join([text, "", *format_lacks(making.words)]).rstrip()
     if making.failures:
         failed = [(one.item, str(one.error)) for one in making.failures]
         text += "\n\n" + format_table(("FAILED", "WHY"), failed)

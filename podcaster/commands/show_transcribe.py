@@ -40,6 +40,8 @@ def transcribe(
     Of one file the lines are printed as they come, and nothing else is kept.
     """
     from podcaster.config import load_configuration
+    from podcaster.errors import ConfigError, InputError
+    from podcaster.model import slugify
 
     place = resolve_home(home)
     given = {
@@ -56,8 +58,17 @@ def transcribe(
     file = Path(name).expanduser()
     if file.is_file() and not (place / "runs" / name).is_dir():
         _transcribe_file(file, settings, formats, out, language, as_json=json_output)
-    else:
-        _transcribe_show(place, name, settings, formats, out, as_json=json_output)
+        return
+    if language is not None:
+        raise ConfigError(
+            "--language is for one recording's file; a show has its own.",
+            next_step=f"Type `podcaster show add {name} SOURCE --language {language}`.",
+        )
+    if file.suffix or "/" in name:
+        slug = slugify(name, fallback="show")
+        if not (place / "runs" / slug).is_dir():
+            raise InputError(f"There is no recording {file} and no show {slug!r}.")
+    _transcribe_show(place, name, settings, formats, out, as_json=json_output)
 
 
 def _transcribe_show(
@@ -89,17 +100,24 @@ def _format_result(result: dict[str, Any], tally: Any) -> str:
 
     sound = f", {format_duration(tally.audio_s)} of sound" if tally.audio_s else ""
     lines = [f"{tally.done} transcribed, {tally.reused} there before{sound}"]
+    lines += format_lacks(result)
+    lines += [f"{path}" for path in result["captions"]]
+    if tally.failures:
+        rows = [(failure.item, str(failure.error)) for failure in tally.failures]
+        lines.append(format_table(("FAILED", "WHY"), rows))
+    return "\n".join(lines)
+
+
+def format_lacks(result: dict[str, Any]) -> list[str]:
+    """Lines about what was mended in a show's words, and what they lack."""
+    lines = []
     if result["moved"]:
         lines.append(f"{result['moved']} times cut-off words went back to whoever was speaking")
     if result["without_speakers"]:
         lines.append(f"{len(result['without_speakers'])} without speakers: nobody told them apart")
     if result["without_words"]:
         lines.append(f"{len(result['without_words'])} without words: no speech was found")
-    lines += [f"{path}" for path in result["captions"]]
-    if tally.failures:
-        rows = [(failure.item, str(failure.error)) for failure in tally.failures]
-        lines.append(format_table(("FAILED", "WHY"), rows))
-    return "\n".join(lines)
+    return lines
 
 
 def _transcribe_file(

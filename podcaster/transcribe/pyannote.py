@@ -209,6 +209,8 @@ def _weights_only() -> Iterator[None]:
 def _quiet() -> Iterator[None]:
     """The library prints and warns of what we say ourselves, or what is nobody's concern."""
     logging.getLogger("whisperx").setLevel(logging.WARNING)
+    # it tells of each of its attempts to reach the hub; how it ended, we say
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         yield
