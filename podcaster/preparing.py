@@ -75,6 +75,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 FORMS = ("dialogue", "chapters")
 FILES = tuple(f"{form}.{split}.jsonl" for form in FORMS for split in SPLITS)
 SCRATCH = ".scratch"
+LONGEST_SHOWN = 200  # characters of a path in an error
 
 
 @dataclass(frozen=True)
@@ -356,10 +357,15 @@ def _read_people(run: Run) -> Named | None:
 
 def _tokenizer_spec(given: str) -> EngineSpec:
     """Whose tokenizer is meant. Raises InputError where nothing is there."""
-    path = Path(given).expanduser().resolve() if given else MODEL_PATH
-    if not path.exists():
+    try:
+        path = Path(given).expanduser().resolve() if given else MODEL_PATH
+        there = path.exists()
+    # nobody's home (~nobody), links in a circle, a name that is too long or holds a null
+    except (OSError, RuntimeError, ValueError):
+        path, there = Path(given), False
+    if not there:
         raise InputError(
-            f"There is no tokenizer {path}.",
+            f"There is no tokenizer {str(path)[:LONGEST_SHOWN]!r}.",
             next_step="Name a .gguf, a tokenizer.json or a model's folder with `--tokenizer`.",
         )
     name = "llama_cpp" if path.suffix == ".gguf" else "tokenizers"

@@ -17,11 +17,15 @@ _NOT_A_PERSON = re.compile(
     r"|recording|all|both|everyone|crowd|unknown|.*\bclip\b.*)$",
     re.IGNORECASE,
 )
-_COMMENT = re.compile(r"<!--.*?-->|<[/!]?[A-Za-z][^<>]{0,300}>", re.DOTALL)
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_COMMENT_END = "-->"
+_TAG = re.compile(r"<[/!]?[A-Za-z][^<>]{0,300}>")
 _IMAGE = re.compile(r"!\[[^\]]{0,400}\]\([^)]{0,2000}\)")
 _LINK = re.compile(r"\[([^\]]{0,400})\]\((?:[^()]|\([^()]{0,400}\)){0,2000}\)")
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S+")
-_LOST = re.compile(r"\\?\[\s*(?:unintelligible|inaudible|crosstalk)[^\]]*\]", re.IGNORECASE)
+_LOST = re.compile(
+    r"\\?\[\s{0,20}(?:unintelligible|inaudible|crosstalk)[^\]]{0,400}\]", re.IGNORECASE
+)
 _ASIDE = re.compile(r"\\?\[[^\[\]]{0,80}\]")
 _UNSPOKEN = re.compile(r"[^\w\s.,!?'\"\-\u2014:;()/&%$#@+=\ufffc]")
 _LOST_MARK = "\ufffc"
@@ -65,7 +69,7 @@ def clean_text(
     A sentence with words that the transcriber could not hear goes, and so does one that holds one
     of `spoilers` (lower case). `rewrite` may change the text before that.
     """
-    text = _COMMENT.sub(" ", text)
+    text = _TAG.sub(" ", _drop_comments(text))
     text = _LINK.sub(r"\1", _IMAGE.sub(" ", text))
     text = _ADDRESS.sub(" ", text)
     text = _ASIDE.sub(" ", _LOST.sub(f" {_LOST_MARK} ", text))
@@ -88,9 +92,16 @@ def clean_text(
     return _tidy_punctuation(text)
 
 
+def _drop_comments(text: str) -> str:
+    # after the last end of a comment none is looked for: each beginning would read all the rest
+    end = text.rfind(_COMMENT_END) + len(_COMMENT_END)
+    return _COMMENT.sub(" ", text[:end]) + text[end:] if end >= len(_COMMENT_END) else text
+
+
 def _tidy_punctuation(text: str) -> str:
-    text = re.sub(r"\s*(?:\u2014|--+)\s*(?=$|[\"'])", "...", text)
-    text = re.sub(r"\s*(?:\u2014|--+)\s*", " - ", text)
+    text = re.sub(r"--+", "\u2014", text)
+    text = re.sub(r"\s*\u2014\s*(?=$|[\"'])", "...", text)
+    text = re.sub(r"\s*\u2014\s*", " - ", text)
     text = re.sub(r"\.{2,}", "...", text)
     text = re.sub(r"\.\.\.\s*([,;:?!])", r"\1", text)
     text = re.sub(r"\.\.\.\s+(?=[A-Z\"])", ". ", text)

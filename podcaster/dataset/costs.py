@@ -25,7 +25,8 @@ BYTES_PER_PARAMETER = 2  # of frozen bf16 weights
 SPARE_MEMORY = 1.25  # for adapters, optimizer and activations with checkpointing
 LOOK_TIMEOUT_S = 10
 
-Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+# so far from nothing that no cost becomes infinite
+Positive = Annotated[float, msgspec.Meta(ge=1e-6, le=1e9)]
 Price = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
 
 
@@ -49,7 +50,7 @@ class Prices(Noun, frozen=True):
 
     as_of: str
     currency: str
-    utilisation: Annotated[float, msgspec.Meta(gt=0, le=1)]
+    utilisation: Annotated[float, msgspec.Meta(ge=1e-3, le=1)]
     lora_flops_per_token: Positive
     full_flops_per_token: Positive
     models: dict[str, ModelPrice]

@@ -19,7 +19,8 @@ OFTEN = 3  # a shingle in so many recordings is boilerplate
 LONG_WORDS = 25  # a passage this long in two recordings is boilerplate in the second
 LONG_TURN_WORDS = 25  # turns by which a re-run is told
 COVERED = 0.9  # the share of a sentence's words that repeated shingles cover, for it to go
-PART_HASHES = 4_000_000  # counted at a time: some 50 MB
+PART_HASHES = 1_000_000  # counted at a time: some 80 MB
+MOST_PARTS = 400  # files open at a time; beyond so many, the parts grow
 
 Hashes = npt.NDArray[np.uint64]
 Owners = npt.NDArray[np.uint32]
@@ -68,7 +69,7 @@ class RepeatCounter:
     """Counts in how many recordings each shingle is, with its hashes in a folder's files."""
 
     def __init__(self, folder: Path, expected: int) -> None:
-        self.parts = max(1, -(-expected // PART_HASHES))
+        self.parts = min(max(1, -(-expected // PART_HASHES)), MOST_PARTS)
         self.files = [(folder / f"part-{part}.bin").open("w+b") for part in range(self.parts)]
         self.added = 0
 

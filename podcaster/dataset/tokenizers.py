@@ -16,6 +16,8 @@ from podcaster.errors import EngineError, InputError, foreign
 LARGEST_FILE_BYTES = 200_000_000
 LONGEST_CONTEXT_TOKENS = 10_000_000  # more is a way to say "no limit"
 
+_NEXT_STEP = "Name a .gguf, a tokenizer.json or a model's folder with `--tokenizer`."
+
 
 class HuggingFaceTokenizer:
     """A `Tokenizer` out of a `tokenizer.json`, or of the folder in which it lies.
@@ -36,11 +38,10 @@ class HuggingFaceTokenizer:
         settings = _read_json(file.with_name("tokenizer_config.json"))
         model = _read_json(file.with_name("config.json"))
         source = _find_template(file.with_name("chat_template.jinja"), settings)
-        digest = hashlib.sha256(data + source.encode())
-        self._sha256 = digest.hexdigest()
-        self._chat = ChatTemplate(
-            source or CHATML, bos=_token(settings, "bos_token"), eos=_token(settings, "eos_token")
-        )
+        bos, eos = _token(settings, "bos_token"), _token(settings, "eos_token")
+        spelling = json.dumps([source, bos, eos])  # in ASCII, whatever is in it
+        self._sha256 = hashlib.sha256(data + spelling.encode()).hexdigest()
+        self._chat = ChatTemplate(source or CHATML, bos=bos, eos=eos)
         template = DialogueTemplate()
         known = [self._tokenizer.token_to_id(token) for token in template.special_tokens()]
         self._dialogue = None if None in known or source else template
@@ -79,13 +80,15 @@ class HuggingFaceTokenizer:
 
 def _read(file: Path) -> bytes:
     try:
+        if file.exists() and not file.is_file():  # a device's or a pipe's bytes may have no end
+            raise InputError(f"The tokenizer {file} is not a file.", next_step=_NEXT_STEP)
         if file.stat().st_size > LARGEST_FILE_BYTES:
             raise InputError(f"The tokenizer {file} has more than {LARGEST_FILE_BYTES} bytes.")
         return file.read_bytes()
     except OSError as error:
         raise InputError(
             f"The tokenizer {file} cannot be read: {error.strerror or error}.",
-            next_step="Name a .gguf, a tokenizer.json or a model's folder with `--tokenizer`.",
+            next_step=_NEXT_STEP,
         ) from error
 
 
@@ -104,8 +107,9 @@ def _find_template(file: Path, settings: dict[str, Any]) -> str:
         return _read(file).decode("utf-8", "replace")
     source = settings.get("chat_template", "")
     if isinstance(source, list):  # several, each with a name
-        named = {one.get("name"): one.get("template") for one in source if isinstance(one, dict)}
-        source = named.get("default", "")
+        templates = [one for one in source if isinstance(one, dict)]
+        named = [one.get("template") for one in templates if one.get("name") == "default"]
+        source = named[-1] if named else ""
     return source if isinstance(source, str) else ""
 
 

@@ -20,6 +20,7 @@ from podcaster.speakers.people import ShowSpeaker, SpeakersFile
 from podcaster.speakers.recording import RecordingSpeakers, TurnRef, refer_to_turn
 
 _MOST_LISTED = 12
+_MOST_DIGITS = 9  # of a turn's number; Python refuses to read thousands
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,11 @@ class Desk:
         recording = self._find_recording(where)
         transcript = self._read(recording)
         count = len(transcript.utterances) if transcript else 0
-        if transcript is None or not number.isdecimal() or not 1 <= int(number) <= count:
+        number = number.strip()
+        possible = number.isdecimal() and len(number) <= _MOST_DIGITS
+        if transcript is None or not possible or not 1 <= int(number) <= count:
             raise InputError(
-                f"There is no turn {number!r} in {recording}; its turns are 1 to {count}."
+                f"There is no turn {number[:60]!r} in {recording}; its turns are 1 to {count}."
             )
         if transcript.utterances[int(number) - 1].speaker is None:
             raise InputError(f"Turn {number} of {recording} is nobody's: there are no speakers.")

@@ -41,7 +41,7 @@ MODEL = "pyannote/speaker-diarization-community-1"
 OR_BUILTIN = 'diarise = "builtin" needs no account.'
 
 # what checkpoints of pyannote hold beside their weights: settings and enumerations
-_HARMLESS = [
+_HARMLESS: list[Any] = [
     pyannote_task.Specifications,
     pyannote_task.Problem,
     pyannote_task.Resolution,

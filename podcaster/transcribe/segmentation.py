@@ -53,7 +53,7 @@ class Segmenter:
         self._id = f"pyannote/segmentation of whisperx {version} {digest}"
         with foreign(EngineError, f"Reading the segmentation network {path}"):
             self._weights = {key: value.to(device) for key, value in _read_weights(path).items()}
-            self._lstm = torch.nn.LSTM(60, 128, **_LSTM).to(device).eval()
+            self._lstm: Any = torch.nn.LSTM(60, 128, **_LSTM).to(device).eval()
             self._lstm.load_state_dict(_below(self._weights, "lstm."))
             self._filters = _make_filters(
                 self._weights["sincnet.conv1d.0.filterbank.low_hz_"],
@@ -168,7 +168,7 @@ _FOREIGN = (
 def _read_weights(path: Path) -> dict[str, Any]:
     """The tensors of a checkpoint; its other objects are not made."""
     allowed = [(_Inert, name) for name in _FOREIGN]
-    plain = [(defaultdict, "collections.defaultdict"), dict, int, list]
+    plain: list[Any] = [(defaultdict, "collections.defaultdict"), dict, int, list]
     with torch.serialization.safe_globals([*allowed, *plain]):
         weights = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     if not all(isinstance(value, torch.Tensor) for value in weights.values()):

@@ -10,7 +10,7 @@ from podcaster.audio import LONGEST_S, Samples, decode, probe
 from podcaster.model import Transcript, Utterance
 from podcaster.transcribe.engine import SAMPLE_RATE_HZ, Aligner, Transcriber
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 _FIRST_GUESS_S = 600.0  # of a recording whose header does not say how long it is
 
 
@@ -57,6 +57,7 @@ def transcribe_recording(
         if on_utterance is not None:
             on_utterance(utterance)
     told = language or heard.language
+    # only now: a transcriber may count in its options while it listens
     options = {**heard.options, "language_probability": round(heard.language_probability, 4)}
     transcript = Transcript(
         language=told,
