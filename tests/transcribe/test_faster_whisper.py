@@ -11,7 +11,7 @@ pytest.importorskip("faster_whisper", reason="needs the extra asr")
 
 from podcaster.errors import EngineError, InputError
 from podcaster.model import Utterance
-from podcaster.transcribe.faster_whisper import FasterWhisperTranscriber
+from podcaster.transcribe.faster_whisper import COUNTS, FasterWhisperTranscriber
 from podcaster.transcribe.models import identify_transcriber
 
 pytestmark = pytest.mark.engine
@@ -54,6 +54,37 @@ def test_the_words_come_out_right_each_in_its_clip(
         for word in utterance.words:
             assert start_s - 0.75 <= word.start_s
             assert word.end_s <= end_s + 0.75
+
+
+def test_a_window_that_hotwords_spoil_is_decoded_again_without_them(
+    transcriber: Any, tiny_models: Any, spoken_clips: Any
+) -> None:
+    # the model was never told hotwords: they make its words improbable
+    samples, _ = tiny_models.join_clips(spoken_clips)
+    heard = transcriber.listen(samples, language="en", hotwords=("Ada",))
+    utterances = list(heard.utterances)
+    assert [u.text for u in utterances] == [clip.text for clip in spoken_clips]
+    assert_sound(utterances, len(samples) / 16_000)
+    counts = {name: heard.options[name] for name in COUNTS}
+    assert counts == {**dict.fromkeys(COUNTS, 0), "windows": 1, "decoded_again": 1, "replaced": 1}
+
+
+def test_what_is_sampled_is_the_same_each_time(
+    transcriber: Any, tiny_models: Any, spoken_clips: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no log-probability is above 0: every try fails, and all temperatures are gone through
+    monkeypatch.setattr("podcaster.transcribe.repair.LEAST_LOGPROB", 1.0)
+    monkeypatch.setattr("podcaster.transcribe.faster_whisper.LEAST_LOGPROB", 1.0)
+    samples, _ = tiny_models.join_clips(spoken_clips)
+    sound = np.ascontiguousarray(samples[::-1])  # speech that it does not know
+    first, again = (transcriber.listen(sound, language="en", hotwords=()) for _ in range(2))
+    said = list(first.utterances)
+    assert said
+    assert said == list(again.utterances)
+    assert_sound(said, len(sound) / 16_000)
+    for heard in (first, again):
+        assert heard.options["decoded_again"] == heard.options["doubtful"] == 1
+        assert heard.options["dropped"] == 0
 
 
 def test_utterances_come_while_it_listens(
