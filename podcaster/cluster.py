@@ -56,7 +56,7 @@ def connect(address: str | None = None) -> Iterator[None]:
     answers is of another version, EngineError where it refuses us or does not start.
     """
     address = address or os.environ.get("RAY_ADDRESS") or LOCAL
-    ray = _import_ray(LOOPBACK if address == LOCAL else {})
+    ray = import_ray(LOOPBACK if address == LOCAL else {})
     if ray.is_initialized():
         yield
         return
@@ -131,7 +131,8 @@ def map_on_cluster(
             crew.dismiss()
 
 
-def _import_ray(environment: Mapping[str, str] = MappingProxyType({})) -> Any:
+def import_ray(environment: Mapping[str, str] = MappingProxyType({})) -> Any:
+    """Ray, quiet; `environment` is set before. Raises EngineMissing where it is not installed."""
     for name, value in {**QUIET, **environment}.items():
         os.environ.setdefault(name, value)
     try:
@@ -145,7 +146,7 @@ def _import_ray(environment: Mapping[str, str] = MappingProxyType({})) -> Any:
 
 
 def _alive_nodes(refused: Sequence[str]) -> list[Any]:
-    nodes = _import_ray().nodes()
+    nodes = import_ray().nodes()
     return [node for node in nodes if node["Alive"] and node["NodeID"] not in refused]
 
 
@@ -154,7 +155,7 @@ class _Actor(Worker):
 
     def introduce(self) -> tuple[str, str, str]:
         """Its node's id, the node's name for people, and the version of podcaster there."""
-        ray = _import_ray()
+        ray = import_ray()
         name = f"node {platform.node()} ({ray.util.get_node_ip_address()})"
         return ray.get_runtime_context().get_node_id(), name, __version__
 
@@ -184,7 +185,7 @@ class _Crew(Generic[Item, Result]):
         note: Callable[[str], None],
         patience_s: float,
     ) -> None:
-        self.ray = _import_ray()
+        self.ray = import_ray()
         self.todo, self.measure, self.most, self.spec = todo, measure, most, job[1]
         self.files, self.note, self.patience_s = files, note, patience_s
         self.job = self.ray.put(job)

@@ -29,6 +29,7 @@ INGEST = "ingest"
 TRANSCRIBE = "transcribe"
 SPEAKERS = "speakers"
 DATASET = "dataset"
+TRAIN = "train"
 SHOW_STAGES = (INGEST, TRANSCRIBE, SPEAKERS, DATASET)
 RECORD_SUFFIX = ".record.json"
 TWIN = "twin_of"  # in the record of what is the same as another, so that it is not fetched again

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from podcaster.builtin.keywords import idf, keywords
+from podcaster.commission import assign, describe_task
 from podcaster.errors import EngineError
 from podcaster.model import Speaker
 from podcaster.units import split_words
@@ -53,15 +54,7 @@ class Commission:
     def system(self) -> str:
         """What the model is told once for all."""
         host, guest = self.brief.host.name, self.brief.guest.name
-        lines = [
-            "You write the script of a podcast episode that is spoken aloud: an interview.",
-            f"{host} is the host and asks. {guest} is the guest and answers.",
-            f"Every turn is one line that begins with the speaker's name and a colon, in the "
-            f"language {self.language}.",
-            "Write only what is said: no stage directions, no markdown, no lists, no addresses, no "
-            "advertisements. Short sentences, as people speak. Nobody repeats what was said.",
-            "The host's turns are short and mostly end in a question. The guest's are longer.",
-        ]
+        lines = [*describe_task(host, guest, self.language)]
         if self._sentences:
             lines.append(
                 "The guest speaks about facts only as the notes give them. A line that uses a note "
@@ -103,13 +96,7 @@ class Commission:
 
     def _assignment(self) -> str:
         brief = self.brief
-        topics = "; ".join(brief.topics) or "the guest's life and work"
-        steer = f"\nWishes: {brief.steer}" if brief.steer else ""
-        minutes = brief.target_s / 60
-        return (
-            f"An episode of about {minutes:.0f} minutes. Guest: {brief.guest.name}. "
-            f"Topics: {topics}.{steer}"
-        )
+        return assign(brief.target_s / 60, brief.guest.name, brief.topics, brief.steer)
 
     def _relevant_notes(self, outline: Outline) -> list[str]:
         """The note sentences nearest to the outline, within the context's share for them."""

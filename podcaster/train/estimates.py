@@ -1,0 +1,95 @@
+"""What a training will need: memory against what is there, and time. Estimates, said beforehand.
+
+Operations by Kaplan et al. (Scaling Laws for Neural Language Models, 2020), with attention's own;
+memory as frozen weights, LoRA with its gradients and AdamW's two moments in float32, and the
+activations of the rows that are in memory at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from podcaster.train.bases import Shape
+from podcaster.train.options import TrainOptions
+
+LOSS_POSITIONS = 1024
+SPARE = 1.1  # for what allocators waste
+FIXED_BYTES = 600_000_000  # the libraries themselves, and a GPU's context
+BYTES_4BIT = 0.55  # of a weight in NF4 with its scales
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes by what they are for."""
+
+    weights: int
+    adapter: int
+    activations: int
+    loss: int
+
+    @property
+    def total(self) -> int:
+        """All of it, with what is lost on the way."""
+        return int((self.weights + self.adapter + self.activations + self.loss) * SPARE) + (
+            FIXED_BYTES
+        )
+
+
+def estimate_memory(
+    shape: Shape, options: TrainOptions, *, rank: int, row_tokens: int, bytes_per_value: int
+) -> Memory:
+    """The memory of one worker; `bytes_per_value` 2 for bf16 on a GPU, 4 for float32."""
+    per_weight = BYTES_4BIT if options.quantise_base == "4bit" else bytes_per_value
+    embedded = shape.parameters - shape.linear_parameters
+    weights = int(shape.linear_parameters * per_weight + embedded * bytes_per_value)
+    adapter = shape.lora_parameters(rank) * 16
+    attention = (2 * shape.heads + 2 * shape.key_heads) * shape.head_width
+    # what a block keeps for its backward pass: inputs of norms, of linear layers and of LoRA
+    block = row_tokens * (6 * shape.width + attention + 4 * shape.inner + 7 * rank)
+    if options.checkpointing:
+        kept = shape.layers * row_tokens * shape.width + block
+    else:
+        kept = shape.layers * block
+    loss = 3 * LOSS_POSITIONS * shape.vocabulary * 4
+    return Memory(weights, adapter, kept * bytes_per_value, loss)
+
+
+def choose_row_tokens(
+    shape: Shape,
+    options: TrainOptions,
+    *,
+    rank: int,
+    context: int,
+    bytes_per_value: int,
+    free_bytes: int,
+) -> int:
+    """The most tokens at a time that fit, of four, two or one context; one where none does."""
+    for times in (4, 2):
+        memory = estimate_memory(
+            shape, options, rank=rank, row_tokens=times * context, bytes_per_value=bytes_per_value
+        )
+        if memory.total <= free_bytes:
+            return times * context
+    return context
+
+
+def count_flops(shape: Shape, lengths: Sequence[int], *, checkpointing: bool = False) -> float:
+    """Operations a token: forwards 2, backwards 2 of each frozen weight, and causal attention's.
+
+    What checkpointing computes twice is not counted: it is no progress. `lengths` of sequences.
+    """
+    head = shape.vocabulary * shape.width
+    mean_span = sum(n * n for n in lengths) / max(1, sum(lengths)) / 2
+    attention = 12 * shape.layers * shape.heads * shape.head_width * mean_span
+    again = 2 * shape.linear_parameters if checkpointing else 0
+    return 4.0 * (shape.linear_parameters + head) + attention + again
+
+
+def suggest(memory: Memory, free_bytes: int, options: TrainOptions, *, gpu: bool) -> str:
+    """What to change when it will not fit."""
+    if memory.weights > free_bytes:
+        if gpu and options.quantise_base == "no":
+            return 'Set quantise_base = "4bit" under [train], or choose a smaller `--base`.'
+        return "Choose a smaller `--base`, or a machine with more memory."
+    if not options.checkpointing:
+        return "Set checkpointing = true under [train]."
+    return "Make the dataset with a smaller `--context`, or lower rank or row_tokens under [train]."

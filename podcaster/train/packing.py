@@ -1,0 +1,64 @@
+"""Pack sequences of different lengths into rows, so that hardly a slot is empty.
+
+A row is sequences side by side; attention never crosses from one to the next (`attention`), and
+each begins at position 0. The order depends on the seed and the epoch alone, not on who works.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+Row = tuple[int, ...]  # numbers of sequences
+
+
+@dataclass(frozen=True)
+class Step:
+    """The rows of one step of the optimizer, over all workers."""
+
+    rows: tuple[Row, ...]
+
+
+def pack(lengths: Sequence[int], row_tokens: int, seed: int) -> list[Row]:
+    """Best fit, the longest first: each goes to the fullest row that still has room for it.
+
+    None may be longer than `row_tokens`. What lies together, and the order of rows, is drawn by
+    `seed`. Raises ValueError.
+    """
+    if any(length > row_tokens or length < 1 for length in lengths):
+        raise ValueError(f"a sequence is longer than a row of {row_tokens}, or empty")
+    draw = np.random.default_rng(seed)
+    order = draw.permutation(len(lengths))
+    order = order[np.argsort([-lengths[i] for i in order], kind="stable")]
+    free: list[tuple[int, int]] = []  # (room, row), sorted
+    rows: list[list[int]] = []
+    for number in order.tolist():
+        length = lengths[number]
+        place = bisect_left(free, (length, -1))
+        if place == len(free):
+            rows.append([number])
+            entry = (row_tokens - length, len(rows) - 1)
+        else:
+            room, row = free.pop(place)
+            rows[row].append(number)
+            entry = (room - length, row)
+        free.insert(bisect_left(free, entry), entry)
+    return [tuple(rows[i]) for i in draw.permutation(len(rows)).tolist()]
+
+
+def count_efficiency(lengths: Sequence[int], rows: Sequence[Row], row_tokens: int) -> float:
+    """Real tokens over slots."""
+    return sum(lengths) / (len(rows) * row_tokens) if rows else 0.0
+
+
+def plan_epoch(
+    lengths: Sequence[int], row_tokens: int, batch_tokens: int, seed: int, epoch: int
+) -> list[Step]:
+    """The steps of an epoch, each of about `batch_tokens`; none is much smaller than the others."""
+    rows = pack(lengths, row_tokens, seed * 1_000_003 + epoch)
+    per_step = max(1, round(batch_tokens / row_tokens))
+    count = max(1, round(len(rows) / per_step))
+    edges = [round(i * len(rows) / count) for i in range(count + 1)]
+    return [Step(tuple(rows[a:b])) for a, b in pairwise(edges) if b > a]

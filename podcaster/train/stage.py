@@ -1,0 +1,167 @@
+"""One worker of a training, from its files: what runs in this process, or in an actor of a cluster.
+
+Imports torch and transformers: reach this module only when something is to be trained.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from podcaster.dialogue import DialogueTemplate
+from podcaster.errors import InputError
+from podcaster.model import Noun
+from podcaster.train.bases import Base
+from podcaster.train.checkpoints import Point, State
+from podcaster.train.engine import Group
+from podcaster.train.loop import Plan, Trainer
+from podcaster.train.network import ADAPTER, ADAPTER_CONFIG, Network
+from podcaster.train.options import TrainOptions
+from podcaster.train.spelling import (
+    GUEST,
+    HOST,
+    Example,
+    Speller,
+    read_lines,
+    spell_dialogue,
+    spell_script,
+    tokenise,
+)
+
+STAGE_VERSION = 1
+ADAPTER_FOLDER = "adapter"
+ADAPTER_FILES = (ADAPTER, ADAPTER_CONFIG)
+CHECKPOINTS = "checkpoints"
+RESULT = ".result.json"  # what the first worker leaves for the driver
+
+
+class Job(Noun, frozen=True):
+    """All that a worker must know; it travels to other machines as JSON.
+
+    `train` and `validation` are JSON Lines, `folder` where checkpoints and the adapter go: on a
+    cluster of several machines, where all of them can reach it.
+    """
+
+    base: Base
+    options: TrainOptions
+    train: str
+    validation: str
+    folder: str
+    expected: str
+    language: str
+    context: int
+    row_tokens: int
+    batch_tokens: int
+    learning_rate: float
+    rank: int
+    alpha: float
+    flops_per_token: float
+    peak_flops: float | None
+    save_every: int = 50
+
+
+class Result(Noun, frozen=True):
+    """How a training ended."""
+
+    state: State
+    peak_memory_bytes: int
+    damaged: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The examples of a split, and how many lines were left out because nothing is learned."""
+
+    found: tuple[Example, ...]
+    empty: int
+    cut: int
+
+    def count(self, owners: Sequence[int]) -> int:
+        """Tokens that are somebody's of these."""
+        return sum(int((e.owners[1:] == who).sum()) for e in self.found for who in owners)
+
+    @property
+    def tokens(self) -> int:
+        """All tokens."""
+        return sum(len(example) for example in self.found)
+
+
+def read_examples(path: Path, base: Base, language: str, context: int) -> Examples:
+    """A split as the base reads it. Raises InputError, EngineError."""
+    tokenizer = Tokenizer.from_file(str(Path(base.folder) / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+
+    def encode(text: str) -> list[int]:
+        return list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+    spell: Speller
+    if base.dialogue:
+        spell = spell_dialogue(DialogueTemplate())
+    else:
+        spell = spell_script(base.chat, bos=base.bos, eos=base.eos, language=language)
+    found: list[Example] = []
+    empty = cut = 0
+    for line in read_lines(path):
+        if base.dialogue and not line.text:
+            raise InputError(
+                f"The dataset {path.name} was not made for the model {base.name}: its lines have "
+                "no `text`.",
+                next_step="Make it again with `podcaster show dataset` and that model's tokenizer.",
+            )
+        example = tokenise(line, spell, encode, context)
+        if example is None:
+            empty += 1
+            continue
+        cut += len(example) == context
+        found.append(example)
+    return Examples(tuple(found), empty, cut)
+
+
+def work(job: Job, group: Group, device: str, tell: Callable[[Point, int], None]) -> Result:
+    """Train as one of a group. The first of it leaves checkpoints, and the best adapter at the end.
+
+    Raises what the loop raises, InputError where a file is not what it was.
+    """
+    examples = {
+        split: read_examples(Path(path), job.base, job.language, job.context).found
+        for split, path in (("train", job.train), ("validation", job.validation))
+    }
+    options = job.options
+    network = Network(Path(job.base.folder), options, rank=job.rank, alpha=job.alpha, device=device)
+    plan = Plan(
+        options=options,
+        expected=job.expected,
+        train=examples["train"],
+        validation=_with_owner(examples["validation"], network.learned),
+        row_tokens=job.row_tokens,
+        batch_tokens=job.batch_tokens,
+        learning_rate=job.learning_rate,
+        flops_per_token=job.flops_per_token,
+        peak_flops=job.peak_flops,
+        save_every=job.save_every,
+    )
+    folder = Path(job.folder)
+    trainer = Trainer(network, plan, group, folder / CHECKPOINTS, tell)
+    ended = trainer.run()
+    result = Result(
+        state=ended.state,
+        peak_memory_bytes=ended.peak_memory_bytes,
+        damaged=tuple(trainer.damaged),
+    )
+    if group.rank == 0:
+        place = folder / f".{ADAPTER_FOLDER}"
+        place.mkdir(parents=True, exist_ok=True)
+        network.save_adapter(place, job.base.name)
+        save_file(ended.best, place / ADAPTER, metadata={"format": "pt"})
+        (folder / RESULT).write_bytes(msgspec.json.encode(result))
+    return result
+
+
+def _with_owner(examples: Sequence[Example], owners: Sequence[int]) -> tuple[Example, ...]:
+    """Those in which somebody of these speaks."""
+    wanted = {HOST, GUEST} & set(owners)
+    return tuple(e for e in examples if wanted & set(e.owners[1:].tolist()))

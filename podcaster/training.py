@@ -1,0 +1,498 @@
+"""The stage `train` over a show: its dataset and a base model become a LoRA adapter.
+
+runs/tea-talk/train/
+  adapter/       adapter_model.safetensors, adapter_config.json: the best, as peft saves it
+  base.json      which model it belongs to, and where that lies
+  report.json    curve.csv  curve.png  card.md  record.json (the commit)
+  checkpoints/   from which a killed training goes on
+"""
+
+import hashlib
+import importlib
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from podcaster import __version__
+from podcaster.config import ClusterOptions
+from podcaster.dataset.costs import Prices, read_prices
+from podcaster.errors import EngineMissing, InputError
+from podcaster.model import Record, parse, to_json
+from podcaster.preparing import read_recording_counts
+from podcaster.progress import Progress
+from podcaster.recordings import DATASET, TRAIN
+from podcaster.run import (
+    RECORD_NAME,
+    Run,
+    atomic_path,
+    changed_outputs,
+    fingerprint,
+    open_show_run,
+    read_bytes,
+    read_record,
+    sha256_file,
+    write_atomic,
+    write_record,
+)
+from podcaster.show import read_sources
+from podcaster.train.bases import Base, find_base, read_shape
+from podcaster.train.estimates import (
+    Memory,
+    choose_row_tokens,
+    count_flops,
+    estimate_memory,
+    suggest,
+)
+from podcaster.train.options import TrainOptions
+from podcaster.train.packing import count_efficiency, pack, plan_epoch
+from podcaster.train.report import TrainReport, draw_curve, format_curve, write_card
+from podcaster.units import format_bytes, format_duration
+
+TRAIN_FILE, VALIDATION_FILE = "dialogue.train.jsonl", "dialogue.validation.jsonl"
+REPORT, CURVE, PICTURE, CARD, BASE = "report.json", "curve.csv", "curve.png", "card.md", "base.json"
+BASES = "base"  # where the built-in model is spelled out
+LARGEST_DEFAULT_CONTEXT = 4096
+SMALL_PARAMETERS = 50_000_000
+PACKAGES = ("torch", "transformers", "peft")
+WITHOUT_EFFECT = ("workers", "row_tokens")
+FREE_SHARE = 0.9  # of the memory that is free, for us
+SPEAKERS_ON_CARD = 12
+UNKNOWN_GPU_BYTES = 16_000_000_000  # of a cluster's GPU that the price table does not know
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a training will need, said before it begins."""
+
+    device: str
+    memory: Memory
+    free_bytes: int
+    steps: int
+    tokens: int
+    seconds: float | None
+    price: float | None
+    currency: str
+
+    def format(self) -> str:
+        """For people, in two lines."""
+        took = "unknown" if self.seconds is None else format_duration(self.seconds)
+        price = "" if self.price is None else f", some {self.price:.2f} {self.currency}"
+        return (
+            f"memory: about {format_bytes(self.memory.total)} of {format_bytes(self.free_bytes)} "
+            f"free on {self.device} (weights {format_bytes(self.memory.weights)}, adapter and "
+            f"optimizer {format_bytes(self.memory.adapter)}, activations "
+            f"{format_bytes(self.memory.activations)})\n"
+            f"at most {self.steps:,} steps over {self.tokens:,} tokens: about {took}{price}"
+        )
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that ended, and whether it was there already."""
+
+    report: TrainReport
+    folder: Path
+    reused: bool
+    notes: tuple[str, ...] = ()
+
+
+def train_show(
+    home: Path,
+    name: str,
+    options: TrainOptions,
+    cluster: ClusterOptions,
+    progress: Progress,
+) -> Trained:
+    """Train on a show's dataset, or go on where a killed training stopped.
+
+    The forecast is told before it begins. Raises InputError for a show without a dataset, a base
+    that is not here, or memory that does not suffice; EngineMissing, EngineError, RunLocked.
+    """
+    run = open_show_run(home, name, version=__version__)
+    with run.lock():
+        return _Training(home, run, options, cluster, progress).run_all()
+
+
+def read_train_report(run: Run) -> TrainReport:
+    """What a show's training came to. Raises InputError where there is none."""
+    where = run.path / TRAIN / REPORT
+    if read_record(run.path / TRAIN / RECORD_NAME) is None:
+        raise InputError(
+            f"The show {run.name} has no trained model.",
+            next_step=f"Train one with `podcaster show train {run.name}`.",
+        )
+    return parse(read_bytes(where), TrainReport, where=str(where))
+
+
+class _Training:
+    """One training of one show."""
+
+    def __init__(
+        self,
+        home: Path,
+        run: Run,
+        options: TrainOptions,
+        cluster: ClusterOptions,
+        progress: Progress,
+    ) -> None:
+        self.home, self.run, self.options, self.cluster = home, run, options, cluster
+        self.progress = progress
+        self.folder = run.stage_folder(TRAIN)
+        self.notes: list[str] = []
+        self.on_cluster = options.workers > 1 or bool(cluster.address)
+        self.device = Device("the processor", "cpu", False, 0, False)
+
+    def run_all(self) -> Trained:
+        """Check, forecast, train, write."""
+        dataset = self._find_dataset()
+        stage = load_stage()
+        base = find_base(self.options.base, self.folder / BASES)
+        decided = {
+            k: v for k, v in msgspec.to_builtins(self.options).items() if k not in WITHOUT_EFFECT
+        }
+        inputs = {"dataset": dataset, "base": base.sha256}
+        engine = ", ".join(f"{name} {number}" for name, number in list_versions().items())
+        expected = fingerprint(TRAIN, stage.STAGE_VERSION, decided, engine, inputs)
+        record = read_record(self.folder / RECORD_NAME)
+        if record and record.fingerprint == expected and not changed_outputs(record, self.folder):
+            return Trained(read_train_report(self.run), self.folder, True)
+        started = time.monotonic()
+        with self._at_device():
+            job, forecast = self._prepare(stage, base, expected)
+            self.progress.note(forecast.format())
+            result = self._train(stage, job)
+        report = self._report(job, result, forecast, dataset)
+        self._write(stage, job, result, report)
+        write_record(
+            self.folder / RECORD_NAME,
+            Record(
+                stage=TRAIN,
+                item=self.run.name,
+                fingerprint=expected,
+                inputs=inputs,
+                options=decided,
+                engine=engine,
+                outputs={o: sha256_file(self.folder / o) for o in self._outputs(stage)},
+                seconds=round(time.monotonic() - started, 3),
+                counts={"steps": report.steps, "tokens": report.tokens},
+            ),
+        )
+        return Trained(report, self.folder, False, tuple(self.notes))
+
+    def _outputs(self, stage: Any) -> tuple[str, ...]:
+        adapter = [f"{stage.ADAPTER_FOLDER}/{n}" for n in stage.ADAPTER_FILES]
+        return (*adapter, BASE, REPORT, CURVE, PICTURE, CARD)
+
+    def _find_dataset(self) -> str:
+        record = read_record(self.run.path / DATASET / RECORD_NAME)
+        if record is None:
+            raise InputError(
+                f"The show {self.run.name} has no dataset.",
+                next_step=f"Make it with `podcaster show dataset {self.run.name}`.",
+            )
+        digest = hashlib.sha256()
+        for name in (TRAIN_FILE, VALIDATION_FILE):
+            digest.update(f"{name} {record.outputs.get(name)}\n".encode())
+        return digest.hexdigest()
+
+    # -- what is to be done ---------------------------------------------------------------------
+
+    def _prepare(self, stage: Any, base: Base, expected: str) -> tuple[Any, Forecast]:
+        files = {n: self.run.path / DATASET / n for n in (TRAIN_FILE, VALIDATION_FILE)}
+        context = min(base.context_tokens, LARGEST_DEFAULT_CONTEXT)
+        language = read_sources(self.run).language or "en"
+        examples = stage.read_examples(files[TRAIN_FILE], base, language, context)
+        held_out = stage.read_examples(files[VALIDATION_FILE], base, language, context)
+        self._check(stage, examples, held_out, context)
+        shape = read_shape(Path(base.folder))
+        rank = self.options.rank or (64 if shape.parameters < SMALL_PARAMETERS else 16)
+        device = self.device
+        per_value = 2 if device.bf16 else 4
+        free = int(device.free_bytes * FREE_SHARE)
+        row_tokens = self.options.row_tokens or choose_row_tokens(
+            shape, self.options, rank=rank, context=context, bytes_per_value=per_value,
+            free_bytes=free,
+        )  # fmt: skip
+        row_tokens = max(row_tokens, max(map(len, examples.found)))
+        lengths = [len(example) for example in examples.found]
+        memory = estimate_memory(
+            shape, self.options, rank=rank, row_tokens=row_tokens, bytes_per_value=per_value
+        )
+        if memory.total > free:
+            raise InputError(
+                f"Training {base.name} needs about {format_bytes(memory.total)}, and "
+                f"{device.name} has {format_bytes(free)} free.",
+                next_step=suggest(memory, free, self.options, gpu=device.gpu),
+            )
+        batch_tokens = self.options.batch_tokens or 8 * context
+        prices = read_prices(self.home)
+        flops = count_flops(shape, lengths)
+        workers = max(1, self.options.workers)
+        peak = device.peak_flops(prices)
+        job = stage.Job(
+            base=base,
+            options=self.options,
+            train=str(files[TRAIN_FILE].resolve()),
+            validation=str(files[VALIDATION_FILE].resolve()),
+            folder=str(self.folder.resolve()),
+            expected=expected,
+            language=language,
+            context=context,
+            row_tokens=row_tokens,
+            batch_tokens=batch_tokens,
+            learning_rate=self.options.learning_rate or choose_rate(shape.parameters),
+            rank=rank,
+            alpha=self.options.alpha or 2 * rank,
+            flops_per_token=flops,
+            peak_flops=peak * workers if peak else None,
+        )
+        per_epoch = len(plan_epoch(lengths, row_tokens, batch_tokens, 0, 0))
+        steps = max(1, round(self.options.epochs * per_epoch))
+        steps = min(steps, self.options.max_steps) if self.options.max_steps else steps
+        tokens = round(sum(lengths) * steps / per_epoch)
+        spent = count_flops(shape, lengths, checkpointing=self.options.checkpointing)
+        seconds = tokens * spent / (peak * prices.utilisation * workers) if peak else None
+        forecast = Forecast(
+            device=device.name,
+            memory=memory,
+            free_bytes=free,
+            steps=steps,
+            tokens=tokens,
+            seconds=seconds,
+            price=device.price(prices, (seconds or 0) * workers) if seconds else None,
+            currency=prices.currency,
+        )
+        return job, forecast
+
+    def _check(self, stage: Any, examples: Any, held_out: Any, context: int) -> None:
+        """Say what is wrong with a dataset before anything is opened."""
+        again = (
+            f"Make it again with `podcaster show dataset {self.run.name}`, from more recordings."
+        )
+        if not examples.found:
+            raise InputError(
+                f"The dataset of {self.run.name} has no example to learn from.", next_step=again
+            )
+        owners = {"both": (stage.HOST, stage.GUEST), "host": (stage.HOST,), "guest": (stage.GUEST,)}
+        for role in ("host", "guest") if self.options.roles == "both" else (self.options.roles,):
+            if not examples.count(owners[role]):
+                raise InputError(
+                    f"Nobody in the dataset of {self.run.name} speaks as {role}.",
+                    next_step="Choose another with --roles host or --roles guest.",
+                )
+        if examples.cut:
+            self.notes.append(
+                f"{examples.cut} examples are longer than the base's {context:,} tokens and lose "
+                f"their end; `podcaster show dataset {self.run.name} --tokenizer` cuts them right"
+            )
+        if not held_out.found:
+            self.notes.append("nothing is held out: the last step is kept, not the best")
+
+    @contextmanager
+    def _at_device(self) -> Iterator[None]:
+        """Know what it is trained on: what the cluster says of itself, or this machine."""
+        if not self.on_cluster:
+            self.device = find_device()
+            yield
+            return
+        from podcaster.grouping import open_cluster
+
+        address = self.cluster.address or ("" if os.environ.get("RAY_ADDRESS") else "local")
+        with open_cluster(address) as gpus:
+            self.device = describe_cluster(gpus, read_prices(self.home))
+            yield
+
+    # -- the work -------------------------------------------------------------------------------
+
+    def _train(self, stage: Any, job: Any) -> Any:
+        self.progress.report(TRAIN, 0, 1, "steps")
+
+        def tell(point: Any, steps: int) -> None:
+            held = f", held out {point.validation:.4f}" if point.validation is not None else ""
+            mfu = f", MFU {point.mfu:.0%}" if point.mfu else ""
+            self.progress.report(
+                TRAIN,
+                point.step,
+                steps,
+                f"steps, loss {point.loss:.3f}{held}, {point.tokens_per_s:,.0f} tokens/s{mfu}",
+            )
+            self.run.log_event("train", **msgspec.to_builtins(point))
+
+        if self.on_cluster:
+            from podcaster.grouping import train_in_group
+
+            told = (self.cluster.gpus_per_worker, self.cluster.cpus_per_worker)
+            return train_in_group(job, self.options.workers, *told, tell)
+        from podcaster.train.engine import Alone
+
+        return stage.work(job, Alone(), self.device.torch_name, tell)
+
+    def _report(self, job: Any, result: Any, forecast: Forecast, dataset: str) -> TrainReport:
+        state, shape = result.state, read_shape(Path(job.base.folder))
+        points = state.points
+        best = next((p for p in points if p.step == state.best_step), None)
+        tail = points[-max(1, len(points) // 10) :]
+        examples = load_stage().read_examples(Path(job.train), job.base, job.language, job.context)
+        lengths = [len(example) for example in examples.found]
+        seconds = sum(p.tokens - q for p, q in _with_before(points)) / max(1e-9, state.seconds)
+        mfus = [p.mfu for p in points if p.mfu is not None]
+        for name in result.damaged:
+            self.notes.append(f"the checkpoint {name} was damaged and was passed over")
+        return TrainReport(
+            show=self.run.name,
+            base=job.base.name,
+            base_sha256=job.base.sha256,
+            dataset_sha256=dataset,
+            roles=self.options.roles,
+            device=forecast.device,
+            workers=max(1, self.options.workers),
+            steps=state.step,
+            best_step=state.best_step or state.step,
+            stopped_early=state.stopped,
+            tokens=state.tokens,
+            tokens_per_s=round(seconds, 1),
+            mfu=sorted(mfus)[len(mfus) // 2] if mfus else None,
+            packing=round(
+                count_efficiency(lengths, pack(lengths, job.row_tokens, 0), job.row_tokens), 4
+            ),
+            train_loss=sum(p.loss for p in tail) / len(tail),
+            validation_loss=state.best_loss,
+            validation_host=best.validation_host if best else None,
+            validation_guest=best.validation_guest if best else None,
+            base_validation_loss=state.base_loss,
+            base_validation_host=state.base_host,
+            base_validation_guest=state.base_guest,
+            trained_parameters=shape.lora_parameters(job.rank),
+            parameters=shape.parameters,
+            rank=job.rank,
+            alpha=job.alpha,
+            learning_rate=job.learning_rate,
+            context=job.context,
+            row_tokens=job.row_tokens,
+            batch_tokens=job.batch_tokens,
+            peak_memory_bytes=result.peak_memory_bytes,
+            estimated_memory_bytes=forecast.memory.total,
+            seconds=round(state.seconds, 1),
+            checkpoints=tuple(sorted(p.name for p in (self.folder / "checkpoints").glob("step-*"))),
+            versions=list_versions(),
+            trained_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+
+    def _write(self, stage: Any, job: Any, result: Any, report: TrainReport) -> None:
+        """Put everything in place; from here until the record, nothing is believed."""
+        (self.folder / RECORD_NAME).unlink(missing_ok=True)
+        adapter = self.folder / stage.ADAPTER_FOLDER
+        shutil.rmtree(adapter, ignore_errors=True)
+        (self.folder / f".{stage.ADAPTER_FOLDER}").replace(adapter)
+        points = result.state.points
+        write_atomic(self.folder / CURVE, format_curve(points).encode())
+        with atomic_path(self.folder / PICTURE) as path:
+            draw_curve(path, points, report.base_validation_loss, f"{report.show} on {report.base}")
+        people = sorted(
+            {who.name for one in read_recording_counts(self.run) if one.split == "train"
+             for who in one.speakers}
+        )[:SPEAKERS_ON_CARD]  # fmt: skip
+        settings = msgspec.to_builtins(self.options)
+        write_atomic(self.folder / CARD, write_card(report, people, settings).encode())
+        write_atomic(self.folder / BASE, to_json(job.base))
+        write_atomic(self.folder / REPORT, to_json(report))
+
+
+# -- the machine --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where it is trained: a GPU by its driver's name, or the processor."""
+
+    name: str
+    torch_name: str
+    gpu: bool
+    free_bytes: int
+    bf16: bool
+
+    def peak_flops(self, prices: Prices) -> float | None:
+        """Its dense bf16 peak, from the price table; None where that does not know it."""
+        found = self._find(prices)
+        return found.tflops * 1e12 if found else None
+
+    def price(self, prices: Prices, seconds: float) -> float | None:
+        """What so many seconds of it cost."""
+        found = self._find(prices)
+        return found.per_hour * seconds / 3600 if found else None
+
+    def _find(self, prices: Prices) -> Any:
+        if not self.gpu:
+            return None
+        matches = [g for g in prices.gpus.values() if g.match and g.match in self.name]
+        return matches[0] if matches else None
+
+
+def find_device() -> Device:
+    """The first GPU that torch sees, or the processor."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        free, _ = torch.cuda.mem_get_info(0)
+        bf16 = bool(torch.cuda.is_bf16_supported())
+        return Device(torch.cuda.get_device_name(0), "cuda:0", True, int(free), bf16)
+    return Device("the processor", "cpu", False, int(psutil.virtual_memory().available), False)
+
+
+def describe_cluster(gpus: Sequence[str], prices: Prices) -> Device:
+    """A worker's device by what the cluster says: its GPU has the memory of the price table."""
+    import psutil
+
+    if not gpus:
+        free = int(psutil.virtual_memory().available)
+        return Device("a processor of the cluster", "cpu", False, free, False)
+    known = [
+        g for g in prices.gpus.values() if g.match and (g.match in gpus[0] or gpus[0] in g.match)
+    ]
+    free = int(known[0].memory_gb * 1e9) if known else UNKNOWN_GPU_BYTES
+    name = known[0].match if known else kind
+    return Device(name, "cuda", True, free, True)
+
+
+def choose_rate(parameters: int) -> float:
+    """AdamW's highest rate for LoRA, by the size of the base.
+
+    Ten times what all weights would take, and less for larger models (Schulman et al., LoRA Without
+    Regret, 2025): 3e-3 at 5 million parameters, 2e-4 from 7 billion on.
+    """
+    return float(min(3e-3, max(2e-4, 3e-3 * (5e6 / max(1, parameters)) ** 0.37)))
+
+
+def load_stage() -> Any:
+    """The module that trains. Raises EngineMissing where its libraries are not installed."""
+    try:
+        return importlib.import_module("podcaster.train.stage")
+    except ImportError as error:
+        raise EngineMissing(
+            f"Training needs libraries that cannot be loaded: {error}.",
+            next_step="Install them with `pip install 'podcaster[train]'`.",
+        ) from error
+
+
+def list_versions() -> dict[str, str]:
+    """The versions of the libraries that decide the result."""
+    found: dict[str, str] = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def _with_before(points: Sequence[Any]) -> list[tuple[Any, int]]:
+    return list(zip(points, [0, *(p.tokens for p in points)], strict=False))
