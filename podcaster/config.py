@@ -18,10 +18,12 @@ import msgspec
 
 from podcaster.dataset.options import DatasetOptions
 from podcaster.errors import ConfigError
+from podcaster.export.options import ExportOptions
 from podcaster.mix.options import MixOptions
 from podcaster.model import Noun
 from podcaster.publish.options import PublishOptions
 from podcaster.speak.options import SpeakOptions
+from podcaster.train.options import TrainOptions
 from podcaster.transcribe.options import TranscribeOptions
 from podcaster.write.options import WriteOptions
 
@@ -71,6 +73,9 @@ class Settings(Noun, frozen=True):
     seed: Annotated[
         int, msgspec.Meta(ge=0, le=2**31 - 1, description="same seed and settings, same episode")
     ] = 0
+    show: Annotated[
+        str, msgspec.Meta(description="a show whose model, host, voices and pace are taken")
+    ] = ""
     disclosure: Annotated[
         bool, msgspec.Meta(description="say, in speech and in the tags, that it is made by AI")
     ] = True
@@ -80,6 +85,8 @@ class Settings(Noun, frozen=True):
     publish: PublishOptions = PublishOptions()
     transcribe: TranscribeOptions = TranscribeOptions()
     dataset: DatasetOptions = DatasetOptions()
+    train: TrainOptions = TrainOptions()
+    export: ExportOptions = ExportOptions()
     cluster: ClusterOptions = ClusterOptions()
 
 

@@ -58,7 +58,15 @@ ENGINES: dict[str, dict[str, EngineEntry]] = {
         "llama_cpp": EngineEntry("podcaster.dataset.llama_cpp:LlamaCppTokenizer", None),
         "tokenizers": EngineEntry("podcaster.dataset.tokenizers:HuggingFaceTokenizer", "train"),
     },
+    "export": {
+        "gguf": EngineEntry(
+            "podcaster.export.exporter:GgufExporter",
+            "train",
+            distributions=("gguf", "llama-cpp-python"),
+        ),
+    },
     "write": {"llama_cpp": EngineEntry("podcaster.write.llama_cpp:LlamaCppWriter", None)},
+    "read": {"llama_cpp": EngineEntry("podcaster.write.llama_reading:LlamaCppReader", None)},
     "speak": {"espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None, quick=True)},
 }
 

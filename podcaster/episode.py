@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from podcaster import __version__
+from podcaster.borrowing import borrow
 from podcaster.config import (
     Configuration,
     Settings,
@@ -22,7 +23,7 @@ from podcaster.editing import read_spoken_script
 from podcaster.errors import ConfigError
 from podcaster.model import Timeline, parse
 from podcaster.pipeline import EpisodeContext, StageReport, run_stages
-from podcaster.progress import Progress
+from podcaster.progress import Progress, Silence
 from podcaster.publish.episodes import add_episode
 from podcaster.publish.feed import read_feed
 from podcaster.run import Run, create_run, open_run, read_bytes, write_atomic
@@ -44,7 +45,7 @@ def start_episode(
     must be a feed. Raises ConfigError, InputError and EngineMissing before anything is made.
     """
     configuration = load_configuration(home, flags, os.environ)
-    configuration = _complete(configuration)
+    configuration = _complete(_borrow(home, configuration))
     settings = configuration.settings
     _check_request(home, settings)
     if publish:
@@ -118,6 +119,19 @@ def format_result(result: Mapping[str, Any]) -> str:
     if result["published"]:
         lines.append(f"published   {result['published']}")
     return "\n".join(lines)
+
+
+def _borrow(home: Path, configuration: Configuration) -> Configuration:
+    """Take from the show what nobody said otherwise."""
+    show = configuration.settings.show
+    if not show:
+        return configuration
+    values = settings_by_key(configuration.settings)
+    origins = dict(configuration.origins)
+    for key, value in borrow(home, show, Silence()).settings.items():
+        if origins[key] == "default":
+            values[key], origins[key] = value, f"show {show}"
+    return Configuration(settings=compose_settings(values), origins=origins)
 
 
 def _complete(configuration: Configuration) -> Configuration:

@@ -10,6 +10,9 @@ An export that fails leaves the one before it in place.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from podcaster import __version__
 from podcaster.errors import InputError
@@ -25,7 +28,8 @@ BASE = "base"  # after a show's name and a colon: what its model was before it w
 class ExportedFile(Noun, frozen=True):
     """A GGUF file, by its path inside `runs/<show>/export/`.
 
-    `quantisation` is what `--quantise` calls it. `perplexity` is of the held-out text.
+    `quantisation` is what `--quantise` calls it. `perplexity` is of the held-out text, `agreement`
+    the share of its tokens at which the file thinks the same one likeliest as the unquantised one.
     """
 
     path: str
@@ -33,6 +37,7 @@ class ExportedFile(Noun, frozen=True):
     size_bytes: int
     sha256: Sha256
     perplexity: float | None = None
+    agreement: float | None = None
 
 
 class Parity(Noun, frozen=True):
@@ -40,6 +45,9 @@ class Parity(Noun, frozen=True):
 
     `max_logit_difference` is the largest absolute one over all logits of a hard text, in the
     precision named; `layers` are those that were compared, `all_layers` those that there are.
+    `half_precision_gelu`: of a network with GELU (Gemma), which llama.cpp looks up in a table of
+    half-precision numbers, and for the comparison transformers did, too. `caveat`: the text that
+    llama.cpp is known to split otherwise; only such, and none of the show's own, may differ.
     """
 
     tokens: int
@@ -48,6 +56,8 @@ class Parity(Noun, frozen=True):
     precision: str
     layers: int
     all_layers: int
+    half_precision_gelu: bool = False
+    caveat: str = ""
 
 
 class ExportReport(Noun, frozen=True):
@@ -138,3 +148,33 @@ def find_named_model(home: Path, name: str) -> NamedModel:
         )
     path = run.path / EXPORT / file.path
     return NamedModel(name, path, run, report)
+
+
+def describe_report(run: Run, report: ExportReport) -> dict[str, Any]:
+    """What scripts are told of an export: paths are absolute."""
+    folder = run.path / EXPORT
+    best = report.files[0]
+
+    def tell(file: ExportedFile | None) -> dict[str, Any] | None:
+        if file is None:
+            return None
+        return {**msgspec.to_builtins(file), "path": str(folder / file.path)}
+
+    return {
+        "show": report.show,
+        "base": report.base,
+        "architecture": report.architecture,
+        "gguf": str(folder / best.path),
+        "adapter_gguf": str(folder / report.adapter.path) if report.adapter else None,
+        "base_gguf": str(folder / report.base_file.path) if report.base_file else None,
+        "quantisation": report.quantisation,
+        "bytes": best.size_bytes,
+        "token_ids_equal": report.parity.token_ids_equal,
+        "max_logit_difference": report.parity.max_logit_difference,
+        "parity": msgspec.to_builtins(report.parity),
+        "perplexity": report.perplexity,
+        "perplexity_before": report.perplexity_before,
+        "files": [tell(file) for file in report.files],
+        "adapter": tell(report.adapter),
+        "base_file": tell(report.base_file),
+    }

@@ -225,7 +225,7 @@ class _Builder:
                     f"The show {self.run.name} has no words yet.",
                     next_step=f"Get them with `podcaster show transcribe {self.run.name}`.",
                 )
-            named = _read_people(self.run)
+            named = read_people(self.run)
             tasks = decide(self.entries, measured, self.options, named.people if named else None)
             count_repeats(self.scratch, measured)
             return self._spell(measured, tasks)
@@ -316,7 +316,7 @@ def _measure_recording(
     if transcript is None:
         return Measured(dropped=dataset_stage.UNFINISHED)
     said_words = sum(len(u.text.split()) for u in transcript.utterances)
-    named = _read_people(run)
+    named = read_people(run)
     if named is not None:
         transcript = named.resolve(transcript, entry.id)
     where = run.path / INGEST / f"{entry.id}.json"
@@ -341,7 +341,7 @@ class _Kept:
     people: tuple[str, Named | None] = ("", None)
 
 
-def _read_people(run: Run) -> Named | None:
+def read_people(run: Run) -> Named | None:
     """Who speaks, where the stage `speakers` has found out."""
     folder = run.path / SPEAKERS
     record = read_record(folder / RECORD_NAME)

@@ -41,7 +41,7 @@ from podcaster.run import (
 from podcaster.speak import stage as speak_stage
 from podcaster.speak.casting import cast_voices
 from podcaster.speak.stage import plan_clips, render_clip
-from podcaster.speak.voices import find_voices
+from podcaster.speak.voices import find_voices, set_pace
 
 CLIPS = "clips.json"
 
@@ -132,13 +132,16 @@ def cast_run(context: EpisodeContext, speakers: Sequence[Speaker]) -> dict[str, 
         else speaker
         for speaker in speakers
     ]
-    return cast_voices(
+    casting = cast_voices(
         kept,
         voices,
         settings.speak.voices,
         language=settings.write.language,
         progress=context.progress,
     )
+    paces = settings.speak.paces
+    wanted = {who.id: paces.get(who.name, paces.get(who.role)) for who in speakers}
+    return {who: set_pace(voice, wanted[who]) for who, voice in casting.items()}
 
 
 def say_text(

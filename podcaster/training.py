@@ -455,9 +455,8 @@ def describe_cluster(gpus: Sequence[str], prices: Prices) -> Device:
     if not gpus:
         free = int(psutil.virtual_memory().available)
         return Device("a processor of the cluster", "cpu", False, free, False)
-    known = [
-        g for g in prices.gpus.values() if g.match and (g.match in gpus[0] or gpus[0] in g.match)
-    ]
+    kind = gpus[0]  # `H100`, where the table's driver says `NVIDIA H100`
+    known = [g for g in prices.gpus.values() if g.match and (g.match in kind or kind in g.match)]
     free = int(known[0].memory_gb * 1e9) if known else UNKNOWN_GPU_BYTES
     name = known[0].match if known else kind
     return Device(name, "cuda", True, free, True)

@@ -14,6 +14,7 @@ import msgspec
 from podcaster.config import Settings
 from podcaster.editing import SCRIPT_JSON, SCRIPT_MD, find_edit
 from podcaster.engines import ENGINES, open_engine
+from podcaster.errors import EngineMissing, InputError
 from podcaster.mix.options import MixOptions
 from podcaster.mix.timing import expected_gap_s, plan_overhead_s
 from podcaster.model import Noun, Record, Script, Speaker, Voice, parse, to_json
@@ -66,7 +67,7 @@ class WriteStage:
             "notes": ",".join(note.sha256 for note in inputs.notes),
             "script": inputs.script_location and sha256(inputs.script_bytes).hexdigest(),
         }
-        engine = "script" if options.script else _writer_id(options.model)
+        engine = "script" if options.script else _find_writer_id(context.run, options.model)
         return Plan(
             version=write_stage.STAGE_VERSION,
             engine=engine,
@@ -225,6 +226,20 @@ def _open_pace(context: EpisodeContext, speakers: Sequence[Speaker]) -> Iterator
                 for name in sorted(quick)
             },
         )
+
+
+def _find_writer_id(run: Run, model: str) -> str:
+    """The engine that writes; where its model is gone since, the one that has written.
+
+    So an episode whose show was exported again can still be spoken and mixed anew.
+    """
+    try:
+        return _writer_id(model)
+    except (InputError, EngineMissing):
+        record = read_record(run.path / "write" / RECORD_NAME)
+        if record is None:
+            raise
+        return record.engine
 
 
 def _writer_id(model: str) -> str:

@@ -36,7 +36,12 @@ Publish = Annotated[bool, typer.Option("--publish", help="Add the episode to the
 @told
 def episode(
     guest: Annotated[str | None, typer.Option(help="Who is interviewed.")] = None,
-    host: Annotated[str | None, typer.Option(help="Who asks. [default: Robin Hale]")] = None,
+    show: Annotated[
+        str | None, typer.Option(help="A show of yours: its model, its host, their pace.")
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Who asks. [default: the show's host, or Robin Hale]")
+    ] = None,
     topic: Annotated[list[str] | None, typer.Option(help="What to talk about; repeatable.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Length, 1 to 240. [default: 5]")] = None,
     notes: Annotated[
@@ -70,6 +75,7 @@ def episode(
     from podcaster import episode as episodes
 
     flags = {
+        "show": show,
         "write.guest": guest,
         "write.host": host,
         "write.topics": topic or None,

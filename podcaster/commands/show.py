@@ -4,8 +4,12 @@ from typing import Annotated, Any
 
 import typer
 
+from podcaster.commands.show_ask import ask
+from podcaster.commands.show_compare import compare
 from podcaster.commands.show_dataset import dataset, stats
+from podcaster.commands.show_export import export
 from podcaster.commands.show_speakers import speakers
+from podcaster.commands.show_train import train
 from podcaster.commands.show_transcribe import format_lacks, transcribe
 from podcaster.commands.telling import PLAIN, Home, Json, emit, resolve_home, told
 
@@ -90,6 +94,10 @@ show_app.command("transcribe")(transcribe)
 show_app.command("speakers")(speakers)
 show_app.command("dataset")(dataset)
 show_app.command("stats")(stats)
+show_app.command("train")(train)
+show_app.command("export")(export)
+show_app.command("ask")(ask)
+show_app.command("compare")(compare)
 
 
 @show_app.command("make")

@@ -1,26 +1,36 @@
-"""Write a Llama network and its tokenizer as GGUF, and quantise it with llama.cpp's own code.
+"""Write a network and its tokenizer as GGUF, tensor by tensor, and quantise it with llama.cpp.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Imports torch, gguf and
 llama_cpp: reach this module only when a model is to be exported.
 """
 
 import ctypes
-import json
+import errno
 import os
-from collections.abc import Mapping, Sequence
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, cast
 
 import gguf
 import llama_cpp
 import numpy as np
-import numpy.typing as npt
-import torch
 
-from podcaster.errors import EngineError
+from podcaster.dialogue import METADATA_KEY, DialogueTemplate
+from podcaster.errors import EngineError, RunError
+from podcaster.export.adapters import read_adapter
+from podcaster.export.architectures import read_network, supported
+from podcaster.export.merging import Job, MergedModel, Precision, open_merged
+from podcaster.export.special_tokens import read_special_tokens
+from podcaster.export.vocabulary import read_vocabulary
 
-Precision = Literal["F32", "F16"]
+__all__ = [
+    "QUANTISATIONS", "ModelCard", "Precision", "WrittenModel", "quantise", "supported",
+    "write_adapter", "write_model",
+]  # fmt: skip
 
 QUANTISATIONS: dict[str, int] = {
     "F16": llama_cpp.LLAMA_FTYPE_MOSTLY_F16,
@@ -30,25 +40,17 @@ QUANTISATIONS: dict[str, int] = {
     "Q4_K_M": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_K_M,
     "Q4_0": llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0,
 }
-
-# The split patterns of the tokenizers library → the names under which llama.cpp has built them in.
-_LLAMA_3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-_QWEN_2 = _LLAMA_3.replace(r"\p{N}{1,3}", r"\p{N}")
-_KNOWN_PATTERNS = {_LLAMA_3: "llama-bpe", _QWEN_2: "qwen2"}
-_IGNORES_MERGES = {"llama-bpe"}  # llama.cpp takes a word that is a token whole
-
-
-@dataclass(frozen=True, kw_only=True)
-class Vocabulary:
-    """A byte-level BPE vocabulary: tokens by id, merges in order, which ids are control tokens."""
-
-    tokens: tuple[str, ...]
-    merges: tuple[str, ...]
-    control: frozenset[int]
-    pre: str
+_FILE_TYPES = {
+    "F32": gguf.LlamaFileType.ALL_F32,
+    "F16": gguf.LlamaFileType.MOSTLY_F16,
+    "BF16": gguf.LlamaFileType.MOSTLY_BF16,
+}
+_KINDS = {
+    "F32": gguf.GGMLQuantizationType.F32,
+    "F16": gguf.GGMLQuantizationType.F16,
+    "BF16": gguf.GGMLQuantizationType.BF16,
+}
+_METADATA_BYTES = 64  # a token's share of the file, beyond its text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,171 +63,160 @@ class ModelCard:
     extra: Mapping[str, str]
 
 
-def read_vocabulary(tokenizer_json: Path, *, size: int) -> Vocabulary:
-    """Read a byte-level BPE `tokenizer.json`; ids without a token up to `size` become unused ones.
+@dataclass(frozen=True, kw_only=True)
+class WrittenModel:
+    """A GGUF file that was written: of which network, how many of its blocks, how large.
 
-    Raises EngineError if llama.cpp could not split text as this tokenizer does.
+    llama.cpp splits text as the tokenizer does if it opens with the token `opening` ("": any text),
+    but for what `caveat` says ("": nothing).
     """
-    document = json.loads(tokenizer_json.read_text(encoding="utf-8"))
-    model = document["model"]
-    if model["type"] != "BPE":
-        raise EngineError(f"{tokenizer_json.name} is a {model['type']} tokenizer, expected BPE.")
-    by_id = {number: token for token, number in model["vocab"].items()}
-    added = document.get("added_tokens") or []
-    by_id.update({entry["id"]: entry["content"] for entry in added})
-    if by_id and max(by_id) >= size:
-        raise EngineError(
-            f"{tokenizer_json.name} has the token id {max(by_id)}, the network knows {size} ids."
-        )
-    pre = _name_pre_tokenizer(document.get("pre_tokenizer") or {}, tokenizer_json.name)
-    if bool(model.get("ignore_merges")) != (pre in _IGNORES_MERGES):
-        raise EngineError(f"{tokenizer_json.name}: llama.cpp merges otherwise than ignore_merges.")
-    merges = (m if isinstance(m, str) else " ".join(m) for m in model["merges"])
-    return Vocabulary(
-        tokens=tuple(by_id.get(number, f"[PAD{number}]") for number in range(size)),
-        merges=tuple(merges),
-        control=frozenset(entry["id"] for entry in added if entry.get("special")),
-        pre=pre,
-    )
+
+    path: Path
+    architecture: str
+    precision: Precision
+    layers: int
+    all_layers: int
+    tensors: int
+    size_bytes: int
+    opening: str = ""
+    caveat: str = ""
 
 
-def _name_pre_tokenizer(pre_tokenizer: Mapping[str, Any], where: str) -> str:
-    steps: Sequence[Mapping[str, Any]] = pre_tokenizer.get("pretokenizers", [pre_tokenizer])
-    last = steps[-1]
-    if last.get("type") == "ByteLevel" and not last.get("add_prefix_space"):
-        if len(steps) == 1 and last.get("use_regex", True):
-            return "gpt-2"
-        if len(steps) == 2 and not last.get("use_regex", True):
-            pattern = (steps[0].get("pattern") or {}).get("Regex", "")
-            if pattern in _KNOWN_PATTERNS and steps[0].get("behavior") == "Isolated":
-                return _KNOWN_PATTERNS[pattern]
-    raise EngineError(
-        f"{where} splits text in a way that llama.cpp has no name for; known are GPT-2's, "
-        "Llama 3's and Qwen 2's."
-    )
-
-
-def write_llama_gguf(
+def write_model(
     path: Path,
+    base: Path,
+    adapter: Path | None,
     *,
-    config: Mapping[str, Any],
-    weights: Mapping[str, torch.Tensor],
-    vocabulary: Vocabulary,
-    begin: str,
-    end: str,
+    precision: Precision,
     card: ModelCard,
-    precision: Precision = "F32",
-) -> None:
-    """Write a transformers Llama (`config.to_dict()`, `state_dict()`) as one GGUF file, atomically.
+    dialogue: DialogueTemplate | None = None,
+    layers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> WrittenModel:
+    """Write the model in the folder `base`, with an adapter merged, as one GGUF file, atomically.
 
-    `begin` and `end` are the tokens that open a text and end a turn; nothing is added to a prompt
-    by itself. Norms stay float32. Raises EngineError for a network llama.cpp's `llama` does not
-    cover: scaled rotary positions, biases, unknown tensors.
+    Tensors stream through: one shard is open at a time, and a few rows are in memory. Vectors
+    (norms, biases) stay float32. `dialogue` travels as metadata; its tokens then begin and end, and
+    nothing is added to a prompt. `layers` keeps the first so many blocks. `progress` is called with
+    the bytes done and all bytes. The tokenizer is the adapter's where it has one.
+    Raises InputError for a base or an adapter that cannot be used, EngineError for what llama.cpp
+    cannot run, RunError where the disk is full.
     """
-    if config.get("model_type") != "llama" or config.get("rope_scaling"):
-        raise EngineError(
-            f"Only plain Llama networks can be written, got {config.get('model_type')!r} with "
-            f"rope_scaling {config.get('rope_scaling')!r}."
-        )
-    partial = path.with_name(f"{path.name}.tmp")
-    writer = gguf.GGUFWriter(partial, "llama")
-    try:
+    network = read_network(base, layers=layers)
+    read = None if adapter is None else read_adapter(adapter)
+    merged = open_merged(base, network, read)
+    spelled = adapter if adapter and (adapter / "tokenizer.json").is_file() else base
+    vocabulary = read_vocabulary(spelled / "tokenizer.json", size=merged.network.sizes.vocab_size)
+    special = read_special_tokens(spelled, vocabulary, dialogue, settings=base)
+    text = sum(len(token.encode()) for token in (*vocabulary.tokens, *vocabulary.merges))
+    count = len(vocabulary.tokens) + len(vocabulary.merges)
+    jobs = merged.jobs(precision)
+    _check_space(path, sum(job.nbytes for job in jobs) + text + count * _METADATA_BYTES)
+    with _writing(path, network.architecture.name) as writer:
         _add_card(writer, card)
-        _add_shape(writer, config, precision)
-        _add_vocabulary(writer, vocabulary, begin, end)
-        _add_weights(writer, config, weights, precision)
+        if dialogue is not None:
+            writer.add_string(METADATA_KEY, dialogue.to_json())
+        merged.network.add_metadata(writer)
+        writer.add_file_type(_FILE_TYPES[precision])
+        vocabulary.add_to(writer)
+        special.add_to(writer, vocabulary.tokens)
+        _stream(writer, merged, jobs, progress or (lambda done, whole: None))
+    return WrittenModel(
+        path=path,
+        architecture=network.architecture.name,
+        precision=precision,
+        layers=network.layers,
+        all_layers=network.sizes.num_hidden_layers,
+        tensors=len(jobs),
+        size_bytes=path.stat().st_size,
+        opening=vocabulary.tokens[special.begin] if vocabulary.needs_opening else "",
+        caveat=vocabulary.caveat,
+    )
+
+
+def write_adapter(path: Path, base: Path, adapter: Path, *, card: ModelCard) -> None:
+    """Write the bare LoRA as a GGUF adapter for the GGUF file of its base, atomically, in float32.
+
+    Raises InputError for an adapter that trained more than low-rank pairs of linear layers.
+    """
+    network = read_network(base)
+    read = read_adapter(adapter)
+    jobs = dict(open_merged(base, network, read).adapter_tensors())
+    _check_space(path, sum(values.nbytes for values in jobs.values()))
+    with _writing(path, network.architecture.name) as writer:
+        _add_card(writer, card)
+        writer.add_type("adapter")
+        writer.add_string("adapter.type", "lora")
+        writer.add_float32("adapter.lora.alpha", read.alpha)
+        for name, values in jobs.items():
+            writer.add_tensor(name, values)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
-        writer.close()
-        _commit(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _add_card(writer: gguf.GGUFWriter, card: ModelCard) -> None:
-    writer.add_name(card.name)
+    # by these names llama.cpp knows models whose special tokens take the spaces beside them
+    writer.add_name(re.sub(r"(phi|modern)-?(3|bert)", r"\1 \2", card.name, flags=re.IGNORECASE))
     writer.add_license(card.licence)
     writer.add_description(card.description)
     for key, value in card.extra.items():
         writer.add_string(key, value)
 
 
-def _add_shape(writer: gguf.GGUFWriter, config: Mapping[str, Any], precision: Precision) -> None:
-    head_width = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
-    writer.add_vocab_size(config["vocab_size"])
-    writer.add_context_length(config["max_position_embeddings"])
-    writer.add_embedding_length(config["hidden_size"])
-    writer.add_block_count(config["num_hidden_layers"])
-    writer.add_feed_forward_length(config["intermediate_size"])
-    writer.add_head_count(config["num_attention_heads"])
-    writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_key_length(head_width)
-    writer.add_value_length(head_width)
-    writer.add_rope_dimension_count(head_width)
-    writer.add_rope_freq_base(float(config["rope_theta"]))
-    writer.add_layer_norm_rms_eps(float(config["rms_norm_eps"]))
-    kinds = {"F32": gguf.LlamaFileType.ALL_F32, "F16": gguf.LlamaFileType.MOSTLY_F16}
-    writer.add_file_type(kinds[precision])
-
-
-def _add_vocabulary(writer: gguf.GGUFWriter, vocabulary: Vocabulary, begin: str, end: str) -> None:
-    def kind(number: int, token: str) -> int:
-        if number in vocabulary.control:
-            return int(gguf.TokenType.CONTROL)
-        unused = token == f"[PAD{number}]"
-        return int(gguf.TokenType.UNUSED if unused else gguf.TokenType.NORMAL)
-
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(vocabulary.pre)
-    writer.add_token_list(vocabulary.tokens)
-    writer.add_token_types([kind(n, token) for n, token in enumerate(vocabulary.tokens)])
-    writer.add_token_merges(vocabulary.merges)
-    for name, token in (("begin", begin), ("end", end)):
-        if token not in vocabulary.tokens:
-            raise EngineError(f"The {name} token {token!r} is not in the vocabulary.")
-    writer.add_bos_token_id(vocabulary.tokens.index(begin))
-    writer.add_eos_token_id(vocabulary.tokens.index(end))
-    writer.add_eot_token_id(vocabulary.tokens.index(end))
-    writer.add_add_bos_token(False)
-    writer.add_add_eos_token(False)
-
-
-def _add_weights(
+def _stream(
     writer: gguf.GGUFWriter,
-    config: Mapping[str, Any],
-    weights: Mapping[str, torch.Tensor],
-    precision: Precision,
+    merged: MergedModel,
+    jobs: Sequence[Job],
+    progress: Callable[[int, int], None],
 ) -> None:
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
-    written = 0
-    for name, tensor in weights.items():
-        if name == "lm_head.weight" and config.get("tie_word_embeddings"):
-            continue  # llama.cpp takes the embeddings where there is no output matrix
-        target = names.get_name(name, try_suffixes=(".weight",))
-        if target is None:
-            raise EngineError(f"llama.cpp's Llama has no place for the tensor {name}.")
-        values = tensor.detach().to("cpu", torch.float32).numpy()
-        for part, heads in (("q_proj", "num_attention_heads"), ("k_proj", "num_key_value_heads")):
-            if name.endswith(f"{part}.weight"):
-                values = to_interleaved_rotary(values, config[heads])
-        if precision == "F16" and values.ndim > 1:
-            values = values.astype(np.float16)
-        writer.add_tensor(target, np.ascontiguousarray(values))
-        written += 1
-    if written == 0:
-        raise EngineError("The network to write has no tensors.")
+    for job in jobs:
+        kind = _KINDS[job.precision]
+        writer.add_tensor_info(
+            job.tensor.target, job.tensor.shape, np.dtype(np.float32), job.nbytes, raw_dtype=kind
+        )
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_ti_data_to_file()
+    whole, done = sum(job.nbytes for job in jobs), 0
+    for stream in merged.stream(jobs):
+        writer.write_tensor_data(cast(Any, stream))
+        done += stream.nbytes
+        progress(done, whole)
 
 
-def to_interleaved_rotary(matrix: npt.NDArray[np.float32], heads: int) -> npt.NDArray[np.float32]:
-    """Reorder the rows of a query or key matrix `(heads · width, in)` for llama.cpp.
+def _check_space(path: Path, needed: int) -> None:
+    try:
+        free = shutil.disk_usage(path.parent).free
+    except OSError as error:
+        raise RunError(f"Cannot write to {path.parent}: {error.strerror or error}.") from error
+    if needed > free:
+        raise RunError(
+            f"{path.name} needs {needed / 1e9:.2f} GB, and {path.parent} has {free / 1e9:.2f} GB "
+            "free.",
+            next_step="Make room, or write to another disk.",
+        )
 
-    transformers rotates the first half of a head against the second; llama.cpp's Llama rotates
-    neighbouring rows.
-    """
-    rows, columns = matrix.shape
-    halves = matrix.reshape(heads, 2, rows // heads // 2, columns)
-    return halves.swapaxes(1, 2).reshape(rows, columns)
+
+@contextmanager
+def _writing(path: Path, architecture: str) -> Iterator[gguf.GGUFWriter]:
+    """A writer whose file gets its name when it is whole, and is gone when anything failed."""
+    partial = path.with_name(f"{path.name}.tmp")
+    writer = gguf.GGUFWriter(partial, architecture)
+    try:
+        yield writer
+        writer.close()
+        _commit(partial, path)
+    except OSError as error:
+        full = " The disk is full." if error.errno == errno.ENOSPC else ""
+        raise RunError(
+            f"{path} could not be written: {error.strerror or error}.{full}",
+            next_step="Make room and export again." if full else None,
+        ) from error
+    finally:
+        with suppress(OSError):
+            writer.close()
+        partial.unlink(missing_ok=True)
 
 
 def quantise(source: Path, target: Path, kind: str, *, threads: int = 2) -> None:

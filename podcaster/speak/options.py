@@ -14,6 +14,10 @@ class SpeakOptions(Noun, frozen=True):
         dict[str, str],
         msgspec.Meta(description="a voice by role (host, guest, other) or by speaker's name"),
     ] = msgspec.field(default_factory=dict)
+    paces: Annotated[
+        dict[str, Annotated[float, msgspec.Meta(ge=80, le=300)]],
+        msgspec.Meta(description="words a minute by role or by speaker's name; a voice's own else"),
+    ] = msgspec.field(default_factory=dict)
     workers: Annotated[
         int, msgspec.Meta(ge=0, le=256, description="processes; 0: one per core")
     ] = 0

@@ -18,6 +18,7 @@ from podcaster.speak.espeak_voice import languages, parse_settings
 VOICE_FILE = "voice.toml"
 LARGEST_VOICE_FILE_BYTES = 64_000
 LARGEST_REFERENCE_BYTES = 100_000_000
+SLOWEST_ESPEAK_WPM, FASTEST_ESPEAK_WPM = 90, 300  # what eSpeak NG takes as its pace
 # engines whose voices are made of settings; any other speaks as a person whom it was given
 _SYNTHETIC_ENGINES = frozenset({"espeak"})
 
@@ -113,6 +114,28 @@ def read_voice(path: Path) -> Voice:
         except VoiceError as error:
             raise VoiceError(f"{path}: {error.message}", next_step=error.next_step) from error
     return voice
+
+
+def set_pace(voice: Voice, words_per_minute: float | None) -> Voice:
+    """The voice at another pace, as far as its engine can: another sound, so another hash.
+
+    None, or a pace that it has already, leaves it as it is. eSpeak NG's own pace grows with it.
+    """
+    if words_per_minute is None or voice.engine != "espeak":
+        return voice
+    before = parse_settings(voice).pace_wpm
+    pace = round(before * words_per_minute / voice.words_per_minute)
+    pace = min(FASTEST_ESPEAK_WPM, max(SLOWEST_ESPEAK_WPM, pace))
+    if pace == before:
+        return voice
+    settings = {**voice.engine_settings, "pace_wpm": pace}
+    references = tuple(Path(reference) for reference in voice.references)
+    return msgspec.structs.replace(
+        voice,
+        words_per_minute=round(voice.words_per_minute * pace / before, 1),
+        engine_settings=settings,
+        sha256=_hash_sound(voice.engine, settings, references),
+    )
 
 
 def check_consent(voice: Voice) -> None:

@@ -204,8 +204,10 @@ def _dequantise_builtin(scratch: Path) -> Path:
         make_folder(making)
         model.save_pretrained(making)
         document = json.loads(tokenizer.backend_tokenizer.to_str())
-        # the reader adds what a Llama of old had: a first token, and spaces taken off the front
-        document["post_processor"] = None
+        # the reader adds what a Llama of old had: a first token, spaces taken off the front, bytes
+        # as tokens of their own
+        document["post_processor"] = document["normalizer"] = None
+        document["model"]["byte_fallback"] = False
         document["decoder"] = document["pre_tokenizer"]
         (making / "tokenizer.json").write_text(json.dumps(document), encoding="utf-8")
         names = {"bos_token": tokenizer.bos_token, "eos_token": tokenizer.eos_token}

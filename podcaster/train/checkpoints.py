@@ -86,7 +86,10 @@ def save_checkpoint(
     best: Mapping[str, torch.Tensor],
     optimizer: Mapping[str, torch.Tensor],
 ) -> Path:
-    """Write a checkpoint, then remove all but the newest. Raises RunError where it cannot."""
+    """Write a checkpoint, then remove all but the newest of this training.
+
+    Raises RunError where it cannot.
+    """
     path = folder / f"step-{state.step:08d}"
     shutil.rmtree(path, ignore_errors=True)
     make_folder(path)
@@ -97,8 +100,11 @@ def save_checkpoint(
             hashes[name] = sha256_file(path / name)
     whole = msgspec.structs.replace(state, hashes=hashes)
     write_atomic(path / STATE, msgspec.json.encode(whole))
-    for old in _list(folder)[KEPT:]:
-        shutil.rmtree(old, ignore_errors=True)
+    # what another training left, or a damaged one of a later step, would pass for newer than ours
+    own = [p for p in _list(folder) if p.name <= path.name and _belongs(p, state.expected)]
+    for old in _list(folder):
+        if old not in own[:KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
     return path
 
 
@@ -119,6 +125,13 @@ def load_checkpoint(folder: Path, expected: str) -> tuple[Checkpoint | None, lis
             continue
         return Checkpoint(state, *tensors), damaged
     return None, damaged
+
+
+def _belongs(path: Path, expected: str) -> bool:
+    try:
+        return msgspec.json.decode((path / STATE).read_bytes(), type=State).expected == expected
+    except (OSError, msgspec.MsgspecError):
+        return False
 
 
 def _list(folder: Path) -> list[Path]:

@@ -59,17 +59,18 @@ def choose_row_tokens(
     *,
     rank: int,
     context: int,
+    longest: int,
     bytes_per_value: int,
     free_bytes: int,
 ) -> int:
-    """The most tokens at a time that fit, of four, two or one context; one where none does."""
-    for times in (4, 2):
+    """The most tokens at a time that fit, of four, two or one context; else the longest example."""
+    for times in (4, 2, 1):
         memory = estimate_memory(
             shape, options, rank=rank, row_tokens=times * context, bytes_per_value=bytes_per_value
         )
         if memory.total <= free_bytes:
-            return times * context
-    return context
+            return max(times * context, longest)
+    return longest
 
 
 def count_flops(shape: Shape, lengths: Sequence[int], *, checkpointing: bool = False) -> float:

@@ -4,6 +4,7 @@ Imports torch, transformers and peft: reach this module only when something is t
 """
 
 import json
+import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -58,12 +59,13 @@ class Network:
             if options.quantise_base == "4bit":
                 model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
             model.config.use_cache = False
+            seeing = any(re.match(NO_TEXT, name) for name, _ in model.named_modules())
             settings = LoraConfig(
                 r=rank,
                 lora_alpha=alpha,
                 lora_dropout=options.dropout,
                 target_modules="all-linear",
-                exclude_modules=NO_TEXT,
+                exclude_modules=NO_TEXT if seeing else None,
                 task_type="CAUSAL_LM",
             )
             torch.manual_seed(options.seed)  # for the matrices, whatever opening has drawn

@@ -48,6 +48,33 @@ def pack(lengths: Sequence[int], row_tokens: int, seed: int) -> list[Row]:
     return [tuple(rows[i]) for i in draw.permutation(len(rows)).tolist()]
 
 
+def divide(
+    rows: Sequence[Row], lengths: Sequence[int], most_tokens: int, rank: int, size: int
+) -> list[Row]:
+    """What worker `rank` of `size` computes of a step, at most `most_tokens` at a time.
+
+    Every worker finds the same division: the longest first, each to whoever has least to do. A
+    sequence that is longer than `most_tokens` is alone.
+    """
+    if size > 1:
+        shares: list[list[int]] = [[] for _ in range(size)]
+        loads = [0] * size
+        for number in sorted((i for row in rows for i in row), key=lambda i: (-lengths[i], i)):
+            least = loads.index(min(loads))
+            shares[least].append(number)
+            loads[least] += lengths[number]
+        rows = [tuple(shares[rank])]
+    found: list[Row] = []
+    for row in rows:
+        own = [lengths[i] for i in row]
+        if sum(own) <= most_tokens:
+            found += [row] if row else []
+            continue
+        parts = pack(own, max(most_tokens, *own), 0)
+        found += [tuple(row[i] for i in part) for part in parts]
+    return found
+
+
 def count_efficiency(lengths: Sequence[int], rows: Sequence[Row], row_tokens: int) -> float:
     """Real tokens over slots."""
     return sum(lengths) / (len(rows) * row_tokens) if rows else 0.0

@@ -91,7 +91,7 @@ def draw_curve(path: Path, points: Sequence[Point], base: float | None, title: s
         axes.axhline(base, color="#555555", linestyle="--", linewidth=1, label="held out, untuned")
     axes.set_xlabel("step")
     axes.set_ylabel("loss (nats a token)")
-    axes.set_title(title)
+    axes.set_title(title, parse_math=False)  # a `$` in a name is no formula
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
     figure.savefig(path, format="png")

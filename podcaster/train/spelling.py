@@ -5,7 +5,8 @@ request as `podcaster.commission` words them, through the model's own chat templ
 turn. Texts are tokenised piece by piece, as the writer evaluates them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -59,10 +60,14 @@ class Turn:
 
 @dataclass(frozen=True)
 class Example:
-    """One example as a model reads it: `ids (n,)`, and whose each is, `owners (n,)`."""
+    """One example as a model reads it: `ids (n,)`, and whose each is, `owners (n,)`.
+
+    `cut`: whether its end was left out.
+    """
 
     ids: Ids
     owners: Marks
+    cut: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -94,21 +99,46 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 
 def tokenise(line: Line, spell: Speller, encode: Encode, limit: int) -> Example | None:
-    """A line's ids, at most `limit`: what is longer ends with the last whole piece that fits.
+    """A line's ids, at most `limit`: what is longer ends with the last whole turn that fits.
 
     None where nothing would be left to learn.
     """
     ids: list[int] = []
     owners: list[int] = []
+    end = 0  # of the last whole turn
+    cut = False
     for text, owner in spell(line):
         piece = encode(text)
-        if len(ids) + len(piece) > limit:
+        cut = len(ids) + len(piece) > limit
+        if cut:
             break
         ids += piece
         owners += [owner] * len(piece)
-    if not any(owners[1:]):
+        end = len(ids) if owner else end
+    if not any(owners[1:end]):
         return None
-    return Example(np.array(ids, np.int32), np.array(owners, np.int8))
+    return Example(np.array(ids[:end], np.int32), np.array(owners[:end], np.int8), cut)
+
+
+def without_tokens(line: Line, tokens: Collection[str]) -> Line:
+    """A line whose texts, from outside, cannot spell these special tokens."""
+    if not tokens:
+        return line
+    found = re.compile("|".join(re.escape(t) for t in sorted(tokens, key=len, reverse=True)))
+
+    def clean(text: str) -> str:
+        while found.search(text):  # again: what stood around a token could make another
+            text = found.sub(" ", text)
+        return text
+
+    return Line(
+        messages=[_Message(m.role, clean(m.content)) for m in line.messages],
+        names=[clean(name) for name in line.names],
+        roles=line.roles,
+        keywords=[clean(word) for word in line.keywords],
+        episode=clean(line.episode),
+        text=clean(line.text),
+    )
 
 
 def spell_dialogue(template: DialogueTemplate) -> Speller:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from podcaster.dialogue import DialogueTemplate
-from podcaster.errors import InputError
+from podcaster.errors import InputError, foreign
 from podcaster.model import Noun
 from podcaster.train.bases import Base
 from podcaster.train.checkpoints import Point, State
@@ -29,6 +29,7 @@ from podcaster.train.spelling import (
     spell_dialogue,
     spell_script,
     tokenise,
+    without_tokens,
 )
 
 STAGE_VERSION = 1
@@ -60,6 +61,7 @@ class Job(Noun, frozen=True):
     alpha: float
     flops_per_token: float
     peak_flops: float | None
+    memory_tokens: int = 0  # of a row that are in memory at a time; 0: all
     save_every: int = 50
 
 
@@ -91,16 +93,19 @@ class Examples:
 
 def read_examples(path: Path, base: Base, language: str, context: int) -> Examples:
     """A split as the base reads it. Raises InputError, EngineError."""
-    tokenizer = Tokenizer.from_file(str(Path(base.folder) / "tokenizer.json"))
+    with foreign(InputError, f"Reading the tokenizer of {base.name}"):
+        tokenizer: Tokenizer = Tokenizer.from_file(str(Path(base.folder) / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
 
     def encode(text: str) -> list[int]:
         return list(tokenizer.encode(text, add_special_tokens=False).ids)
 
+    special = {t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special}
     spell: Speller
     if base.dialogue:
         spell = spell_dialogue(DialogueTemplate())
+        special -= set(DialogueTemplate().special_tokens())  # the text itself is made of them
     else:
         spell = spell_script(base.chat, bos=base.bos, eos=base.eos, language=language)
     found: list[Example] = []
@@ -112,11 +117,17 @@ def read_examples(path: Path, base: Base, language: str, context: int) -> Exampl
                 "no `text`.",
                 next_step="Make it again with `podcaster show dataset` and that model's tokenizer.",
             )
-        example = tokenise(line, spell, encode, context)
+        example = tokenise(without_tokens(line, special), spell, encode, context)
         if example is None:
             empty += 1
             continue
-        cut += len(example) == context
+        if example.ids.max() >= base.vocabulary:
+            raise InputError(
+                f"The tokenizer of {base.name} makes the token {example.ids.max()}, and its model "
+                f"knows {base.vocabulary}.",
+                next_step="Fetch the model again: tokenizer.json is another model's.",
+            )
+        cut += example.cut
         found.append(example)
     return Examples(tuple(found), empty, cut)
 
@@ -130,14 +141,17 @@ def work(job: Job, group: Group, device: str, tell: Callable[[Point, int], None]
         split: read_examples(Path(path), job.base, job.language, job.context).found
         for split, path in (("train", job.train), ("validation", job.validation))
     }
+    if not examples["train"]:
+        raise InputError(f"{job.train} holds no example that fits into {job.context} tokens.")
     options = job.options
     network = Network(Path(job.base.folder), options, rank=job.rank, alpha=job.alpha, device=device)
     plan = Plan(
         options=options,
         expected=job.expected,
-        train=examples["train"],
+        train=_with_owner(examples["train"], network.learned),
         validation=_with_owner(examples["validation"], network.learned),
         row_tokens=job.row_tokens,
+        memory_tokens=job.memory_tokens,
         batch_tokens=job.batch_tokens,
         learning_rate=job.learning_rate,
         flops_per_token=job.flops_per_token,

@@ -1,10 +1,12 @@
 """What a writing engine is: a language model that goes on with a growing prompt."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from podcaster.dialogue import DialogueTemplate
+from podcaster.figures import Foretold
+from podcaster.model import Role
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ class Writer(Protocol):
     def sample(self, opening: str, count: int, sampling: Sampling) -> Sequence[Candidate]:
         """Go on `count` times from prompt + `opening`; the prompt itself stays as it was."""
 
+    def stream(self, opening: str, sampling: Sampling) -> Generator[str, None, None]:
+        """Go on once from prompt + `opening`, text by text as it is drawn: whole characters only.
+
+        All of it together is the first candidate of `sample(opening, 1, sampling)`, without
+        special tokens. The prompt stays as it was. Until the generator has ended or is closed,
+        nothing else may be asked of the writer.
+        """
+
     def complete_json(
         self, system: str, request: str, schema: dict[str, Any], sampling: Sampling
     ) -> str:
@@ -93,6 +103,38 @@ class Writer(Protocol):
 
     def counts(self) -> dict[str, float]:
         """What was done so far: `tokens_evaluated`, `tokens_sampled`, `decode_s`."""
+
+    def close(self) -> None:
+        """Free the model; it is not used afterwards."""
+
+
+class Piece(NamedTuple):
+    """A piece of what a model reads. `special`: a template's tokens in it count as such.
+
+    `role`: whose it is to foretell; None: it is given.
+    """
+
+    text: str
+    special: bool = False
+    role: Role | None = None
+
+
+class Reader(Protocol):
+    """A language model, opened to read what others said."""
+
+    @property
+    def template(self) -> DialogueTemplate | None:
+        """The dialogue template; a model without one has a chat template."""
+
+    def chat_pieces(self, system: str, request: str) -> list[Piece]:
+        """A request through the model's chat template, up to where the answer begins."""
+
+    def read(self, head: Sequence[Piece], turns: Sequence[Sequence[Piece]]) -> dict[Role, Foretold]:
+        """Foretell the pieces of turns that belong to a role, each from all that is before it.
+
+        Where the context is full, it begins anew with the head; a turn longer than a whole context
+        is cut. Pieces are tokenised one by one.
+        """
 
     def close(self) -> None:
         """Free the model; it is not used afterwards."""

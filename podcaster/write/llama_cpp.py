@@ -4,7 +4,7 @@ import contextlib
 import ctypes
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from podcaster.write.llama_sampling import (
     floor_nats,
     view_logits,
 )
+from podcaster.write.streaming import StreamedText
 
 SAMPLING_CELLS = 2048  # for the candidates, beside the prompt's own
 PROMPT_SEQUENCE = 0
@@ -131,18 +132,24 @@ class LlamaCppWriter:
 
         Candidate `i` depends on the prompt, the opening, the sampling and `i`; nothing else.
         """
-        tokens = self._tokenize(opening, special=self._chat is None)
-        if not tokens or count < 1:
-            raise ValueError("a candidate needs an opening, and there must be at least one")
-        self._check_room(len(tokens) + 1)
-        longest = min(sampling.max_tokens, self.room() - len(tokens))
+        if count < 1:
+            raise ValueError("there must be at least one candidate")
+        tokens, longest = self._open_candidates(opening, sampling)
         free = self._cells - len(self._prompt) - len(tokens)
         together = max(1, min(count, MOST_PARALLEL, free // longest))
         candidates: list[Candidate] = []
         for first in range(0, count, together):
             numbers = range(first, min(first + together, count))
-            candidates += self._sample_together(tokens, numbers, longest, sampling)
+            with self._growing(tokens, numbers, longest, sampling) as (choosers, steps):
+                for _ in steps:
+                    pass
+                candidates += [self._candidate(chooser, sampling) for chooser in choosers]
         return candidates
+
+    def stream(self, opening: str, sampling: Sampling) -> Generator[str, None, None]:
+        """Go on once from prompt + `opening`, text by text as it is drawn."""
+        tokens, longest = self._open_candidates(opening, sampling)
+        return self._stream(tokens, longest, sampling)
 
     def complete_json(
         self, system: str, request: str, schema: dict[str, Any], sampling: Sampling
@@ -221,9 +228,35 @@ class LlamaCppWriter:
 
     # -- candidates ---------------------------------------------------------------------------
 
-    def _sample_together(
+    def _open_candidates(self, opening: str, sampling: Sampling) -> tuple[list[int], int]:
+        """The tokens of an opening, and how many may follow."""
+        tokens = self._tokenize(opening, special=self._chat is None)
+        if not tokens:
+            raise ValueError("a candidate needs an opening")
+        self._check_room(len(tokens) + 1)
+        return tokens, min(sampling.max_tokens, self.room() - len(tokens))
+
+    def _stream(
+        self, opening: list[int], longest: int, sampling: Sampling
+    ) -> Generator[str, None, None]:
+        text = StreamedText(sampling.stop_texts)
+        with self._growing(opening, range(1), longest, sampling) as (choosers, steps):
+            tokens = choosers[0].tokens
+            read = 0
+            for _ in steps:
+                for token in tokens[read:]:
+                    special = lib.llama_vocab_is_control(self._vocab, token)
+                    if said := text.add(b"" if special else self._piece(token)):
+                        yield said
+                read = len(tokens)
+        if rest := text.finish():
+            yield rest
+
+    @contextlib.contextmanager
+    def _growing(
         self, opening: list[int], numbers: range, longest: int, sampling: Sampling
-    ) -> list[Candidate]:
+    ) -> Iterator[tuple[list[TokenChooser], Iterator[None]]]:
+        """Lend a chooser for each candidate, and the steps by which all of them grow."""
         sequences = [1 + i for i in range(len(numbers))]
         for sequence in sequences:
             lib.llama_memory_seq_cp(self._memory, PROMPT_SEQUENCE, sequence, -1, -1)
@@ -233,16 +266,19 @@ class LlamaCppWriter:
             with self._samplers.chains(sampling, seeds, recent) as chains:
                 choosers = [TokenChooser(chain) for chain in chains]
                 self._evaluate(opening, sequences)
-                self._grow(choosers, len(self._prompt) + len(opening), longest, sampling)
-                return [self._candidate(chooser, sampling) for chooser in choosers]
+                position = len(self._prompt) + len(opening)
+                yield choosers, self._grow(choosers, position, longest, sampling)
         finally:
             for sequence in sequences:
                 lib.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
     def _grow(
         self, choosers: list[TokenChooser], position: int, longest: int, sampling: Sampling
-    ) -> None:
-        """Draw a token for each candidate, decode them as one batch, drop those that ended."""
+    ) -> Iterator[None]:
+        """Draw a token for each candidate, decode them as one batch, drop those that ended.
+
+        Yields after each draw.
+        """
         batch, context, size = self._batch, self._context, self._vocab_size
         growing = list(enumerate(choosers, 1))
         floor = floor_nats(sampling.min_p)
@@ -268,6 +304,7 @@ class LlamaCppWriter:
                 going.append((sequence, chooser))
             self._sampled += len(growing)
             growing = going
+            yield
             if not growing or step == longest - 1:
                 return
             for i, (sequence, chooser) in enumerate(growing):

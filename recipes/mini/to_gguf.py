@@ -20,9 +20,9 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from podcaster.dialogue import METADATA_KEY, DialogueTemplate
+from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import EngineError, InputError
-from podcaster.export.gguf import ModelCard, quantise, read_vocabulary, write_llama_gguf
+from podcaster.export.gguf import ModelCard, quantise, write_model
 from recipes.mini.network import load_model
 from recipes.mini.train import FINAL
 
@@ -41,7 +41,7 @@ CARD = ModelCard(
         "Bitcoin podcasts (bitcointranscripts, MIT) and of presidents' press conferences "
         "(public domain)."
     ),
-    extra={METADATA_KEY: DialogueTemplate().to_json()},
+    extra={},
 )
 
 
@@ -63,17 +63,7 @@ class Parity:
 
 def export(checkpoint: Path, target: Path) -> None:
     """Write a checkpoint of this recipe as a float32 GGUF file."""
-    model = load_model(checkpoint)
-    template = DialogueTemplate()
-    write_llama_gguf(
-        target,
-        config=model.config.to_dict(),
-        weights=model.state_dict(),
-        vocabulary=read_vocabulary(checkpoint / "tokenizer.json", size=model.config.vocab_size),
-        begin=template.begin,
-        end=template.end,
-        card=CARD,
-    )
+    write_model(target, checkpoint, None, precision="F32", card=CARD, dialogue=DialogueTemplate())
 
 
 def compare(checkpoint: Path, written: Path, text: str = HARD_TEXT) -> Parity:
