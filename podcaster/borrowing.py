@@ -6,7 +6,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from podcaster.asking import choose_people
 from podcaster.exported import NamedModel, find_named_model
 from podcaster.model import Transcript, slugify
 from podcaster.preparing import read_people
@@ -14,6 +13,7 @@ from podcaster.progress import Progress
 from podcaster.recordings import read_recordings, read_words
 from podcaster.run import Run
 from podcaster.speak.voices import find_voices
+from podcaster.talk.asking import choose_people
 from podcaster.units import count_words
 
 MOST_RECORDINGS = 40  # enough to know how fast somebody talks

@@ -9,6 +9,7 @@ runs/tea-talk/train/
 
 import hashlib
 import importlib
+import math
 import os
 import shutil
 import time
@@ -23,7 +24,7 @@ import msgspec
 
 from podcaster import __version__
 from podcaster.config import ClusterOptions
-from podcaster.dataset.costs import Prices, read_prices
+from podcaster.dataset.costs import Prices, match_gpu, read_prices
 from podcaster.errors import EngineMissing, InputError
 from podcaster.model import Record, parse, to_json
 from podcaster.preparing import read_recording_counts
@@ -60,6 +61,7 @@ TRAIN_FILE, VALIDATION_FILE = "dialogue.train.jsonl", "dialogue.validation.jsonl
 REPORT, CURVE, PICTURE, CARD, BASE = "report.json", "curve.csv", "curve.png", "card.md", "base.json"
 BASES = "base"  # where the built-in model is spelled out
 LARGEST_DEFAULT_CONTEXT = 4096
+ROW_CONTEXTS = 4  # of a row: so long, hardly a slot of it stays empty
 SMALL_PARAMETERS = 50_000_000
 PACKAGES = ("torch", "transformers", "peft")
 WITHOUT_EFFECT = ("workers", "row_tokens")
@@ -200,31 +202,40 @@ class _Training:
             )
         digest = hashlib.sha256()
         for name in (TRAIN_FILE, VALIDATION_FILE):
-            digest.update(f"{name} {record.outputs.get(name)}\n".encode())
+            path = self.run.path / DATASET / name
+            if not path.is_file():
+                raise InputError(
+                    f"The dataset of {self.run.name} lacks {name}.",
+                    next_step=f"Make it again with `podcaster show dataset {self.run.name}`.",
+                )
+            digest.update(f"{name} {sha256_file(path)}\n".encode())
         return digest.hexdigest()
 
     # -- what is to be done ---------------------------------------------------------------------
 
     def _prepare(self, stage: Any, base: Base, expected: str) -> tuple[Any, Forecast]:
         files = {n: self.run.path / DATASET / n for n in (TRAIN_FILE, VALIDATION_FILE)}
-        context = min(base.context_tokens, LARGEST_DEFAULT_CONTEXT)
         language = read_sources(self.run).language or "en"
-        examples = stage.read_examples(files[TRAIN_FILE], base, language, context)
-        held_out = stage.read_examples(files[VALIDATION_FILE], base, language, context)
-        self._check(stage, examples, held_out, context)
+        examples = stage.read_examples(files[TRAIN_FILE], base, language, base.context_tokens)
+        held_out = stage.read_examples(files[VALIDATION_FILE], base, language, base.context_tokens)
+        self._check(stage, examples, held_out, base.context_tokens)
+        longest = max(map(len, (*examples.found, *held_out.found)))
+        context = min(base.context_tokens, max(longest, LARGEST_DEFAULT_CONTEXT))
         shape = read_shape(Path(base.folder))
         rank = self.options.rank or (64 if shape.parameters < SMALL_PARAMETERS else 16)
         device = self.device
-        per_value = 2 if device.bf16 else 4
+        per_value = 2 if device.bf16 and self.options.precision != "fp32" else 4
         free = int(device.free_bytes * FREE_SHARE)
-        row_tokens = self.options.row_tokens or choose_row_tokens(
-            shape, self.options, rank=rank, context=context, bytes_per_value=per_value,
-            free_bytes=free,
+        memory_tokens = self.options.row_tokens or choose_row_tokens(
+            shape, self.options, rank=rank, context=context, longest=longest,
+            bytes_per_value=per_value, free_bytes=free,
         )  # fmt: skip
-        row_tokens = max(row_tokens, max(map(len, examples.found)))
+        memory_tokens = max(memory_tokens, longest)
+        # what lies together must not depend on the machine, or nobody could go on elsewhere
+        row_tokens = ROW_CONTEXTS * context
         lengths = [len(example) for example in examples.found]
         memory = estimate_memory(
-            shape, self.options, rank=rank, row_tokens=row_tokens, bytes_per_value=per_value
+            shape, self.options, rank=rank, row_tokens=memory_tokens, bytes_per_value=per_value
         )
         if memory.total > free:
             raise InputError(
@@ -247,6 +258,7 @@ class _Training:
             language=language,
             context=context,
             row_tokens=row_tokens,
+            memory_tokens=memory_tokens,
             batch_tokens=batch_tokens,
             learning_rate=self.options.learning_rate or choose_rate(shape.parameters),
             rank=rank,
@@ -255,7 +267,7 @@ class _Training:
             peak_flops=peak * workers if peak else None,
         )
         per_epoch = len(plan_epoch(lengths, row_tokens, batch_tokens, 0, 0))
-        steps = max(1, round(self.options.epochs * per_epoch))
+        steps = max(1, math.ceil(self.options.epochs * per_epoch))
         steps = min(steps, self.options.max_steps) if self.options.max_steps else steps
         tokens = round(sum(lengths) * steps / per_epoch)
         spent = count_flops(shape, lengths, checkpointing=self.options.checkpointing)
@@ -292,6 +304,11 @@ class _Training:
             self.notes.append(
                 f"{examples.cut} examples are longer than the base's {context:,} tokens and lose "
                 f"their end; `podcaster show dataset {self.run.name} --tokenizer` cuts them right"
+            )
+        if examples.empty:
+            self.notes.append(
+                f"{examples.empty} examples were left out: within {context:,} tokens nobody has "
+                "said anything"
             )
         if not held_out.found:
             self.notes.append("nothing is held out: the last step is kept, not the best")
@@ -330,7 +347,7 @@ class _Training:
             from podcaster.grouping import train_in_group
 
             told = (self.cluster.gpus_per_worker, self.cluster.cpus_per_worker)
-            return train_in_group(job, self.options.workers, *told, tell)
+            return train_in_group(job, max(1, self.options.workers), *told, tell)
         from podcaster.train.engine import Alone
 
         return stage.work(job, Alone(), self.device.torch_name, tell)
@@ -376,7 +393,7 @@ class _Training:
             alpha=job.alpha,
             learning_rate=job.learning_rate,
             context=job.context,
-            row_tokens=job.row_tokens,
+            row_tokens=job.memory_tokens,
             batch_tokens=job.batch_tokens,
             peak_memory_bytes=result.peak_memory_bytes,
             estimated_memory_bytes=forecast.memory.total,
@@ -432,8 +449,7 @@ class Device:
     def _find(self, prices: Prices) -> Any:
         if not self.gpu:
             return None
-        matches = [g for g in prices.gpus.values() if g.match and g.match in self.name]
-        return matches[0] if matches else None
+        return prices.gpus.get(match_gpu(self.name, prices))
 
 
 def find_device() -> Device:

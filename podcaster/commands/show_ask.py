@@ -30,7 +30,7 @@ def ask(
     home: Home = None,
 ) -> None:
     """Ask a show a question: its host and its guest talk about it."""
-    from podcaster import asking
+    from podcaster.talk import asking
 
     options = asking.AskOptions(
         turns=turns, seed=seed, temperature=temperature, host=host, guest=guest, model=model

@@ -33,10 +33,10 @@ def compare(
     home: Home = None,
 ) -> None:
     """Let models talk from the same openings; show what they said, and their figures."""
-    from podcaster import comparing
     from podcaster.commands.telling_figures import format_comparison
-    from podcaster.comparison_page import write_comparison
-    from podcaster.measuring import page_name
+    from podcaster.talk import comparing
+    from podcaster.talk.comparison_page import write_comparison
+    from podcaster.talk.measuring import page_name
     from podcaster.terminal import TerminalProgress
 
     options = comparing.CompareOptions(

@@ -4,14 +4,14 @@ import io
 import shutil
 from collections.abc import Sequence
 
-from podcaster.evaluation_page import (
+from podcaster.talk.evaluation_page import (
     SHOWN_CONVERSATIONS,
     Evaluation,
     format_change,
     list_losses,
 )
-from podcaster.figure_rows import list_sections
-from podcaster.figures import Comparison, SaidTurn
+from podcaster.talk.figure_rows import list_sections
+from podcaster.talk.figures import Comparison, SaidTurn
 from podcaster.terminal import format_table
 
 BEST = " *"

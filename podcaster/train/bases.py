@@ -86,15 +86,14 @@ def find_base(name: str, scratch: Path) -> Base:
 
 def describe_base(name: str, folder: Path) -> Base:
     """Read what a folder says of its model, without opening the weights."""
-    config = read_config(folder)
-    text = config.get("text_config") or config
-    kind = config.get("model_type")
+    kind = read_config(folder).get("model_type")
     if kind not in FAMILIES:
         raise InputError(
             f"The model {name} is of the family {kind!r}; those that can be trained are "
             f"{', '.join(FAMILIES)}.",
             next_step="Choose another with `--base`.",
         )
+    text = read_text_config(folder)
     if not (folder / "tokenizer.json").is_file():
         raise InputError(f"There is no tokenizer.json in {folder}.")
     settings = _read_json(folder / "tokenizer_config.json", missing={})
@@ -123,8 +122,7 @@ def describe_base(name: str, folder: Path) -> Base:
 
 def read_shape(folder: Path) -> Shape:
     """The sizes of a folder's model. Raises InputError where its config lacks one."""
-    config = read_config(folder)
-    text = config.get("text_config") or config
+    text = read_text_config(folder)
     width, heads = _whole(text, "hidden_size"), _whole(text, "num_attention_heads")
     return Shape(
         layers=_whole(text, "num_hidden_layers"),
@@ -134,7 +132,7 @@ def read_shape(folder: Path) -> Shape:
         key_heads=int(text.get("num_key_value_heads") or heads),
         head_width=int(text.get("head_dim") or width // heads),
         vocabulary=_whole(text, "vocab_size"),
-        tied=bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", False))),
+        tied=bool(text.get("tie_word_embeddings", False)),
     )
 
 
@@ -158,6 +156,20 @@ def hash_base(folder: Path) -> str:
 def read_config(folder: Path) -> dict[str, Any]:
     """A folder's config.json. Raises InputError."""
     return _read_json(folder / "config.json")
+
+
+def read_text_config(folder: Path) -> dict[str, Any]:
+    """What config.json says of the part that reads text, with the family's defaults.
+
+    Gemma 3 leaves out whatever is as its class has it, sizes among it. Raises InputError.
+    """
+    config = read_config(folder)
+    from transformers import CONFIG_MAPPING
+
+    with foreign(InputError, f"Reading {folder / 'config.json'}"):
+        whole = CONFIG_MAPPING[config["model_type"]].from_dict(config)
+        found: dict[str, Any] = whole.get_text_config().to_dict()
+    return found
 
 
 def _find_folder(name: str) -> Path:

@@ -5,10 +5,12 @@ are those of all, so that their gradients add up to what one worker would have f
 """
 
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -17,7 +19,7 @@ from podcaster.train.checkpoints import Checkpoint, Point, State, load_checkpoin
 from podcaster.train.engine import Group
 from podcaster.train.network import Network
 from podcaster.train.options import TrainOptions
-from podcaster.train.packing import Row, Step, pack, plan_epoch
+from podcaster.train.packing import Row, Step, divide, plan_epoch
 from podcaster.train.spelling import GUEST, HOST, Example
 
 MOST_GRADIENT = 1.0  # the norm to which gradients are cut
@@ -25,10 +27,16 @@ DECAY_SHARE = 0.2  # of the steps, in which a trapezoidal schedule falls
 FLOOR = 0.02  # of the highest learning rate, at the end
 BETAS = (0.9, 0.95)
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that decides a training, beside the weights it starts from."""
+    """Everything that decides a training, beside the weights it starts from.
+
+    `row_tokens` says what lies together in the rows of a step, `memory_tokens` (0: a whole row) how
+    much of it is computed at a time, which changes nothing but memory.
+    """
 
     options: TrainOptions
     expected: str
@@ -39,6 +47,7 @@ class Plan:
     learning_rate: float
     flops_per_token: float
     peak_flops: float | None  # of all workers' devices together
+    memory_tokens: int = 0
     save_every: int = 50
 
 
@@ -127,8 +136,8 @@ class Trainer:
             betas=BETAS,
             weight_decay=plan.options.weight_decay,
         )
-        lengths = [len(example) for example in plan.validation]
-        self.held_out = pack(lengths, plan.row_tokens, 0) if lengths else []
+        self.lengths = [len(example) for example in plan.train]
+        self.memory_tokens = plan.memory_tokens or plan.row_tokens
         self.now = _Progress()
         self.damaged: list[str] = []
 
@@ -137,26 +146,26 @@ class Trainer:
         steps = list(list_steps(self.plan))
         per_look = max(1, len(steps) // max(1, round(self._looks(len(steps)))))
         self._resume()
-        if self.now.base is None and self.held_out:
+        if self.now.base is None and self.plan.validation:
             self.now.base = self._look()
             self.now.best_loss, self.now.best = None, self.network.state()
         while self.now.step < len(steps) and not self.now.stopped:
             started = time.monotonic()
             point = self._step(steps[self.now.step], len(steps))
             last = self.now.step == len(steps)
-            if self.held_out and (last or self.now.step % per_look == 0):
+            if self.plan.validation and (last or self.now.step % per_look == 0):
                 point = self._judge(point)
             self.now.seconds += time.monotonic() - started
             self.now.points.append(point)
             self.tell(point, len(steps))
             if last or self.now.stopped or self.now.step % self.plan.save_every == 0:
                 self._save()
-        best = self.now.best if self.held_out else self.network.state()
+        best = self.now.best if self.plan.validation else self.network.state()
         return Ended(self._state(), best, _peak_memory(self.network.device))
 
     def _looks(self, steps: int) -> float:
-        lengths = [len(example) for example in self.plan.train]
-        epoch = len(plan_epoch(lengths, self.plan.row_tokens, self.plan.batch_tokens, 0, 0))
+        plan = self.plan
+        epoch = len(plan_epoch(self.lengths, plan.row_tokens, plan.batch_tokens, 0, 0))
         return self.plan.options.evaluations * steps / epoch
 
     # -- a step ---------------------------------------------------------------------------------
@@ -168,21 +177,23 @@ class Trainer:
             settings["lr"] = rate
         torch.manual_seed(self.plan.options.seed + self.now.step * 1009 + self.group.rank)
         learned = sum(self._count_learned(row) for row in step.rows)
-        read = sum(len(self.plan.train[i]) for row in step.rows for i in row)
+        read = sum(self.lengths[i] for row in step.rows for i in row)
+
+        def learn(sequences: Sequence[Example]) -> float:
+            return self._learn(sequences, learned)
+
         nats = 0.0
-        for row in step.rows[self.group.rank :: self.group.size]:
-            nats += self._learn([self.plan.train[i] for i in row], learned)
+        for row in self._divide(step.rows, self.lengths):
+            nats += sum(self._within_memory(learn, [self.plan.train[i] for i in row]))
         self._share_gradients()
-        torch.nn.utils.clip_grad_norm_(self.parameters, MOST_GRADIENT)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
         (nats,) = self.group.add_numbers([nats])
         loss = nats / learned
-        if not math.isfinite(loss):
-            raise EngineError(
-                f"The loss of step {self.now.step + 1} is {loss}.",
-                next_step="Lower learning_rate under [train], or set precision = \"fp32\".",
-            )  # fmt: skip
+        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, MOST_GRADIENT))
+        # before the optimizer's step: no checkpoint may hold what comes of it
+        self._check(loss, f"The loss of step {self.now.step + 1}")
+        self._check(norm, f"The gradient of step {self.now.step + 1}")
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
         self.now.step += 1
         self.now.tokens += read
         speed = read / max(1e-9, time.monotonic() - started)
@@ -200,12 +211,36 @@ class Trainer:
         wanted = self.network.learned
         return sum(int((self.plan.train[i].owners[1:] == who).sum()) for i in row for who in wanted)
 
+    def _check(self, value: float, what: str) -> None:
+        if not math.isfinite(value):
+            raise EngineError(
+                f"{what} is {value}.",
+                next_step="Lower learning_rate under [train], or set precision = \"fp32\".",
+            )  # fmt: skip
+
+    def _divide(self, rows: Sequence[Row], lengths: Sequence[int]) -> list[Row]:
+        """What this worker computes of rows."""
+        return divide(rows, lengths, self.memory_tokens, self.group.rank, self.group.size)
+
     def _learn(self, sequences: Sequence[Example], learned: int) -> float:
-        """Gradients of a row; where memory does not suffice, of its halves one after the other."""
+        """Add the gradients of sequences: of all matrices or, where memory is short, of none.
+
+        A backward pass that fails in its middle would have added those of the last layers.
+        """
+        loss = self.network.compute_loss(sequences)
+        found = torch.autograd.grad(loss.total / learned, self.parameters, allow_unused=True)
+        for parameter, gradient in zip(self.parameters, found, strict=True):
+            if gradient is not None:
+                old = parameter.grad
+                parameter.grad = gradient if old is None else old.add_(gradient)
+        return sum(loss.nats.values())
+
+    def _within_memory(
+        self, compute: Callable[[Sequence[Example]], T], sequences: Sequence[Example]
+    ) -> list[T]:
+        """What is computed of sequences; where memory does not suffice, of halves of them."""
         try:
-            loss = self.network.compute_loss(sequences)
-            (loss.total / learned).backward()
-            return sum(loss.nats.values())
+            return [compute(sequences)]
         except torch.OutOfMemoryError as error:
             if len(sequences) == 1:
                 raise EngineError(
@@ -214,13 +249,14 @@ class Trainer:
                     next_step="Make the dataset with a smaller `--context`, lower rank under "
                     "[train], or set quantise_base = \"4bit\".",
                 ) from error  # fmt: skip
-            loss = None
-        # outside the handler, whose traceback would hold on to what filled the memory; what a row
-        # had added to the gradients before it failed is nothing: they come when all is computed
+        # outside the handler, whose traceback would hold on to what filled the memory
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        # the rows that come would not fit either
+        self.memory_tokens = min(self.memory_tokens, sum(map(len, sequences)) * 3 // 4)
         middle = len(sequences) // 2
-        return self._learn(sequences[:middle], learned) + self._learn(sequences[middle:], learned)
+        first, second = sequences[:middle], sequences[middle:]
+        return self._within_memory(compute, first) + self._within_memory(compute, second)
 
     def _share_gradients(self) -> None:
         for parameter in self.parameters:
@@ -232,11 +268,13 @@ class Trainer:
 
     def _look(self) -> Look:
         nats, tokens = {HOST: 0.0, GUEST: 0.0}, {HOST: 0, GUEST: 0}
-        for row in self.held_out[self.group.rank :: self.group.size]:
-            found = self.network.measure([self.plan.validation[i] for i in row])
-            for who in nats:
-                nats[who] += found.nats[who]
-                tokens[who] += found.tokens[who]
+        lengths = [len(example) for example in self.plan.validation]
+        for row in self._divide([tuple(range(len(lengths)))], lengths):
+            sequences = [self.plan.validation[i] for i in row]
+            for found in self._within_memory(self.network.measure, sequences):
+                for who in nats:
+                    nats[who] += found.nats[who]
+                    tokens[who] += found.tokens[who]
         sums = self.group.add_numbers([nats[HOST], nats[GUEST], tokens[HOST], tokens[GUEST]])
         chosen = [who - 1 for who in self.network.learned]
         count = sum(sums[2 + i] for i in chosen)
@@ -249,6 +287,7 @@ class Trainer:
     def _judge(self, point: Point) -> Point:
         """Look, and keep the adapter if none was better."""
         look = self._look()
+        self._check(look.loss, f"The held-out loss after step {self.now.step}")
         if self.now.best_loss is None or look.loss < self.now.best_loss:
             self.now.best_loss, self.now.best_step = look.loss, self.now.step
             self.now.best, self.now.worse = self.network.state(), 0
@@ -341,4 +380,5 @@ def _peak_memory(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

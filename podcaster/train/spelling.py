@@ -122,14 +122,13 @@ def tokenise(line: Line, spell: Speller, encode: Encode, limit: int) -> Example 
 
 def without_tokens(line: Line, tokens: Collection[str]) -> Line:
     """A line whose texts, from outside, cannot spell these special tokens."""
-    if not tokens:
+    known = [re.escape(token) for token in sorted(tokens, key=len, reverse=True) if token]
+    if not known:
         return line
-    found = re.compile("|".join(re.escape(t) for t in sorted(tokens, key=len, reverse=True)))
+    found = re.compile("|".join(known))
 
     def clean(text: str) -> str:
-        while found.search(text):  # again: what stood around a token could make another
-            text = found.sub(" ", text)
-        return text
+        return found.sub(" ", text)
 
     return Line(
         messages=[_Message(m.role, clean(m.content)) for m in line.messages],

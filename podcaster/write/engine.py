@@ -1,12 +1,41 @@
 """What a writing engine is: a language model that goes on with a growing prompt."""
 
+import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from podcaster.dialogue import DialogueTemplate
-from podcaster.figures import Foretold
-from podcaster.model import Role
+from podcaster.model import Noun, Role
+
+
+class Foretold(Noun, frozen=True):
+    """How well a model foretells what one role says: `nats` over all of it.
+
+    Tokens are the model's own, so perplexities compare only between models of one tokenizer; bits
+    a character compare between all.
+    """
+
+    nats: float
+    tokens: int
+    characters: int
+
+    @property
+    def perplexity(self) -> float:
+        """The exponential of the mean nats of a token."""
+        return math.exp(min(700.0, self.nats / self.tokens)) if self.tokens else math.inf
+
+    @property
+    def bits_per_character(self) -> float:
+        """Bits for all tokens over characters."""
+        return self.nats / math.log(2) / self.characters if self.characters else math.inf
+
+    def __add__(self, other: "Foretold") -> "Foretold":
+        return Foretold(
+            nats=self.nats + other.nats,
+            tokens=self.tokens + other.tokens,
+            characters=self.characters + other.characters,
+        )
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ import numpy as np
 
 from podcaster.dialogue import DialogueTemplate, template_from_metadata
 from podcaster.errors import EngineError
-from podcaster.figures import Foretold
 from podcaster.model import Role
-from podcaster.write.engine import Piece
+from podcaster.write.engine import Foretold, Piece
 from podcaster.write.gguf_file import check_gguf
 from podcaster.write.llama_opening import (
     BATCH_TOKENS,

@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from podcaster.copying import Copied
-from podcaster.figures import Comparison, Foretold, ModelFigures, ShowFigures
-from podcaster.profile import FILLERS, Profile
+from podcaster.talk.copying import Copied
+from podcaster.talk.figures import Comparison, ModelFigures, ShowFigures
+from podcaster.talk.profile import FILLERS, Profile
 from podcaster.units import format_bytes
+from podcaster.write.engine import Foretold
 
 NOTHING = "–"
 MOST_FILLERS = 12

@@ -5,8 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 from podcaster.engines import open_engine
-from podcaster.figures import Foretold, Opening
-from podcaster.talking import spell_for_reading
+from podcaster.talk.figures import Opening
+from podcaster.talk.talking import spell_for_reading
+from podcaster.write.engine import Foretold
 
 ALL = "all"
 

@@ -5,24 +5,25 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from podcaster.copying import Copied, find_copied
 from podcaster.engines import open_engine
 from podcaster.exported import NamedModel
-from podcaster.figures import Conversation, Foretold, ModelFigures, Opening, ShowFigures
-from podcaster.held_out import (
+from podcaster.model import slugify
+from podcaster.progress import Progress
+from podcaster.run import Run
+from podcaster.talk.copying import Copied, find_copied
+from podcaster.talk.figures import Conversation, ModelFigures, Opening, ShowFigures
+from podcaster.talk.held_out import (
     find_report,
     list_recordings,
     read_conversations,
     read_training_texts,
 )
-from podcaster.model import slugify
-from podcaster.profile import Said, measure_distance, measure_profile
-from podcaster.progress import Progress
-from podcaster.reading import read_conversations as read_by_model
-from podcaster.run import Run
-from podcaster.talking import Talk, converse
+from podcaster.talk.profile import Said, measure_distance, measure_profile
+from podcaster.talk.reading import read_conversations as read_by_model
+from podcaster.talk.talking import Talk, converse
+from podcaster.talk.vocabulary import Wording, count_wording, find_marked
 from podcaster.units import count_words
-from podcaster.vocabulary import Wording, count_wording, find_marked
+from podcaster.write.engine import Foretold
 from podcaster.write.phrases import derive_seed
 
 READ_WORDS = 8_000  # of held-out text: minutes for a large model without a GPU

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from podcaster.asking import GENERIC_QUESTIONS, MOST_TURNS, open_with_questions
 from podcaster.errors import ConfigError
 from podcaster.exported import NamedModel, find_named_model
-from podcaster.figures import Comparison, Opening, describe_foretold
-from podcaster.held_out import choose_openings, find_report
-from podcaster.measuring import TalkOptions, label_models, measure_models, prepare_yardstick
 from podcaster.progress import Progress
 from podcaster.run import Run
+from podcaster.talk.asking import GENERIC_QUESTIONS, MOST_TURNS, open_with_questions
+from podcaster.talk.figures import Comparison, Opening, describe_foretold
+from podcaster.talk.held_out import choose_openings, find_report
+from podcaster.talk.measuring import TalkOptions, label_models, measure_models, prepare_yardstick
 
 MOST_MODELS = 8
 OPENINGS = 3

@@ -1,13 +1,12 @@
 """Figures of models beside each other: what they said, how well they foretell, what they copy."""
 
-import math
-
 import msgspec
 
-from podcaster.copying import Copied
 from podcaster.model import Noun, Role
-from podcaster.profile import Distance, Profile
-from podcaster.vocabulary import Marked
+from podcaster.talk.copying import Copied
+from podcaster.talk.profile import Distance, Profile
+from podcaster.talk.vocabulary import Marked
+from podcaster.write.engine import Foretold
 
 
 class SaidTurn(Noun, frozen=True):
@@ -35,35 +34,6 @@ class Conversation(Noun, frozen=True):
     """What one model made of one opening; the opening's turns come first."""
 
     turns: tuple[SaidTurn, ...]
-
-
-class Foretold(Noun, frozen=True):
-    """How well a model foretells what one role says: `nats` over all of it.
-
-    Tokens are the model's own, so perplexities compare only between models of one tokenizer; bits
-    a character compare between all.
-    """
-
-    nats: float
-    tokens: int
-    characters: int
-
-    @property
-    def perplexity(self) -> float:
-        """The exponential of the mean nats of a token."""
-        return math.exp(min(700.0, self.nats / self.tokens)) if self.tokens else math.inf
-
-    @property
-    def bits_per_character(self) -> float:
-        """Bits for all tokens over characters."""
-        return self.nats / math.log(2) / self.characters if self.characters else math.inf
-
-    def __add__(self, other: "Foretold") -> "Foretold":
-        return Foretold(
-            nats=self.nats + other.nats,
-            tokens=self.tokens + other.tokens,
-            characters=self.characters + other.characters,
-        )
 
 
 class ModelFigures(Noun, frozen=True):

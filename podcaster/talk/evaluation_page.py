@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from podcaster.comparison_page import (
+from podcaster.model import Noun, to_json
+from podcaster.run import write_atomic
+from podcaster.talk.comparison_page import (
     format_conversations,
     format_figures,
     format_runs,
     format_words,
 )
-from podcaster.figures import Comparison
-from podcaster.model import Noun, to_json
-from podcaster.page import format_html_table, format_page, format_section
-from podcaster.run import write_atomic
+from podcaster.talk.figures import Comparison
+from podcaster.talk.page import format_html_table, format_page, format_section
 
 SHOWN_CONVERSATIONS = 3
 JSON_SUFFIX = ".json"

@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from podcaster.asking import (
+from podcaster.builtin import MODEL_PATH
+from podcaster.cli import app
+from podcaster.engines import open_engine
+from podcaster.errors import ConfigError, EngineError, InputError
+from podcaster.run import Run
+from podcaster.talk.asking import (
     LONGEST_QUESTION_CHARACTERS,
     Answer,
     AskOptions,
@@ -16,19 +21,13 @@ from podcaster.asking import (
     choose_people,
     clean_question,
 )
-from podcaster.builtin import MODEL_PATH
-from podcaster.cli import app
-from podcaster.engines import open_engine
-from podcaster.errors import ConfigError, EngineError, InputError
-from podcaster.figures import Opening, SaidTurn
-from podcaster.run import Run
-from podcaster.talking import BREAKS_OFF, LONGEST_TURN_TOKENS, TidyTurn, converse
+from podcaster.talk.figures import Opening, SaidTurn
+from podcaster.talk.talking import BREAKS_OFF, LONGEST_TURN_TOKENS, TidyTurn, converse
 from podcaster.write.llama_cpp import LlamaCppWriter
-
-from .exported_show import GUESTS, HOST, export_builtin, make_show
+from tests.exported_show import GUESTS, HOST, export_builtin, make_show
 
 _spec = importlib.util.spec_from_file_location(
-    "tiny_gguf", Path(__file__).parent / "write" / "tiny_gguf.py"
+    "tiny_gguf", Path(__file__).parents[1] / "write" / "tiny_gguf.py"
 )
 assert _spec is not None
 assert _spec.loader is not None

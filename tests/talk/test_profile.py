@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podcaster.copying import SHORTEST_RUN, find_copied
-from podcaster.profile import (
+from podcaster.talk.copying import SHORTEST_RUN, find_copied
+from podcaster.talk.profile import (
     Said,
     find_fillers,
     jensen_shannon,
     measure_distance,
     measure_profile,
 )
+from podcaster.talk.vocabulary import PRIOR_WORDS, count_wording, find_marked
 from podcaster.units import split_words
-from podcaster.vocabulary import PRIOR_WORDS, count_wording, find_marked
 
 TALK = [
     Said("host", "Does the water matter? I mean, really?"),

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from podcaster.asking import GENERIC_QUESTIONS, open_with_questions
 from podcaster.errors import InputError
-from podcaster.evaluation_page import Evaluation, Losses
 from podcaster.exported import BASE, EXPORT, ExportReport, NamedModel
-from podcaster.figures import Comparison, Opening
-from podcaster.held_out import choose_openings, find_report
-from podcaster.measuring import TalkOptions, measure_models, prepare_yardstick
 from podcaster.progress import Progress, Silence
 from podcaster.run import Run
 from podcaster.setup.cache import find_model
+from podcaster.talk.asking import GENERIC_QUESTIONS, open_with_questions
+from podcaster.talk.evaluation_page import Evaluation, Losses
+from podcaster.talk.figures import Comparison, Opening
+from podcaster.talk.held_out import choose_openings, find_report
+from podcaster.talk.measuring import TalkOptions, measure_models, prepare_yardstick
 
 OPENINGS = 6
 TURNS = 6

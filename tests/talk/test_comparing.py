@@ -17,16 +17,19 @@ from typer.testing import CliRunner
 from podcaster.builtin import MODEL_PATH
 from podcaster.cli import app
 from podcaster.commands.telling_figures import format_comparison, format_evaluation
-from podcaster.comparing import CompareOptions, compare
-from podcaster.comparison_page import format_comparison_page
-from podcaster.copying import Copied, CopiedRun
 from podcaster.dataset.examples import Example, Message
 from podcaster.errors import ConfigError, InputError
-from podcaster.evaluating import evaluate_export
-from podcaster.evaluation_page import Evaluation, format_evaluation_page, write_evaluation
 from podcaster.exported import ExportReport, read_export
-from podcaster.figures import Comparison, Foretold, Opening, SaidTurn
-from podcaster.held_out import (
+from podcaster.model import parse, to_json
+from podcaster.progress import Silence
+from podcaster.run import Run
+from podcaster.talk.comparing import CompareOptions, compare
+from podcaster.talk.comparison_page import format_comparison_page
+from podcaster.talk.copying import Copied, CopiedRun
+from podcaster.talk.evaluating import evaluate_export
+from podcaster.talk.evaluation_page import Evaluation, format_evaluation_page, write_evaluation
+from podcaster.talk.figures import Comparison, Opening, SaidTurn
+from podcaster.talk.held_out import (
     MOST_OPENING_WORDS,
     choose_openings,
     read_conversation,
@@ -34,19 +37,16 @@ from podcaster.held_out import (
     read_examples,
     read_training_texts,
 )
-from podcaster.measuring import choose_stretches
-from podcaster.model import parse, to_json
-from podcaster.profile import Said, measure_distance
-from podcaster.progress import Silence
-from podcaster.reading import read_conversations as read_by_model
-from podcaster.run import Run
+from podcaster.talk.measuring import choose_stretches
+from podcaster.talk.profile import Said, measure_distance
+from podcaster.talk.reading import read_conversations as read_by_model
+from podcaster.talk.vocabulary import Marked
 from podcaster.units import count_words, split_words
-from podcaster.vocabulary import Marked
-
-from .exported_show import GUESTS, HOST, export_builtin, make_show
+from podcaster.write.engine import Foretold
+from tests.exported_show import GUESTS, HOST, export_builtin, make_show
 
 _spec = importlib.util.spec_from_file_location(
-    "tiny_gguf", Path(__file__).parent / "write" / "tiny_gguf.py"
+    "tiny_gguf", Path(__file__).parents[1] / "write" / "tiny_gguf.py"
 )
 assert _spec is not None
 assert _spec.loader is not None

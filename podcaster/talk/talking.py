@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from podcaster.commission import assign, describe_task, open_line
 from podcaster.errors import EngineError
-from podcaster.figures import Opening, SaidTurn
 from podcaster.model import Role, Speaker
+from podcaster.talk.figures import Opening, SaidTurn
 from podcaster.write.checks import TurnContext, find_loop, find_repeats, phrases_of
 from podcaster.write.engine import Piece, Reader, Sampling, Writer
 from podcaster.write.outline import ChapterPlan

@@ -12,14 +12,14 @@ from podcaster.dataset.report import rank_speakers
 from podcaster.engines import open_engine
 from podcaster.errors import ConfigError, InputError
 from podcaster.exported import find_named_model
-from podcaster.figures import Opening, SaidTurn
-from podcaster.held_out import find_report
 from podcaster.model import Noun, Role, parse
 from podcaster.preparing import PEOPLE, read_recording_counts
 from podcaster.recordings import SPEAKERS
 from podcaster.run import RECORD_NAME, Run, open_show_run, read_bytes, read_record
 from podcaster.speakers.people import SpeakersFile
-from podcaster.talking import converse
+from podcaster.talk.figures import Opening, SaidTurn
+from podcaster.talk.held_out import find_report
+from podcaster.talk.talking import converse
 from podcaster.write.engine import Writer
 from podcaster.write.options import WriteOptions
 from podcaster.write.sentences import clean_line

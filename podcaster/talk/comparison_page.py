@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from podcaster.figure_rows import Section, list_sections
-from podcaster.figures import Comparison, Conversation, ModelFigures, Opening, SaidTurn
-from podcaster.page import format_html_table, format_page, format_section
 from podcaster.run import write_atomic
-from podcaster.vocabulary import Marked
+from podcaster.talk.figure_rows import Section, list_sections
+from podcaster.talk.figures import Comparison, Conversation, ModelFigures, Opening, SaidTurn
+from podcaster.talk.page import format_html_table, format_page, format_section
+from podcaster.talk.vocabulary import Marked
 
 
 def write_comparison(path: Path, comparison: Comparison) -> None:

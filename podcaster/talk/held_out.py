@@ -10,11 +10,11 @@ from podcaster.dataset.examples import Example
 from podcaster.dataset.options import Learn
 from podcaster.dataset.report import DatasetReport, Split
 from podcaster.errors import InputError
-from podcaster.figures import Opening, SaidTurn
 from podcaster.model import Role, parse
 from podcaster.preparing import read_recording_counts, read_report
 from podcaster.recordings import DATASET
 from podcaster.run import Run
+from podcaster.talk.figures import Opening, SaidTurn
 from podcaster.units import count_words
 from podcaster.write.sentences import clean_line, split_sentences
 

@@ -1,0 +1,1 @@
+"""Let a show's model talk: ask it, measure how it talks beside the show, compare models."""
