@@ -134,6 +134,27 @@ def read_train_report(run: Run) -> TrainReport:
     return parse(read_bytes(where), TrainReport, where=str(where))
 
 
+def list_losses(run: Run) -> dict[str, dict[str, float]]:
+    """The held-out losses of a show's training `before` and `after`, by role; what is known."""
+    report = read_train_report(run)
+    found = {
+        "before": {
+            "all": report.base_validation_loss,
+            "host": report.base_validation_host,
+            "guest": report.base_validation_guest,
+        },
+        "after": {
+            "all": report.validation_loss,
+            "host": report.validation_host,
+            "guest": report.validation_guest,
+        },
+    }
+    return {
+        when: {role: loss for role, loss in losses.items() if loss is not None}
+        for when, losses in found.items()
+    }
+
+
 class _Training:
     """One training of one show."""
 

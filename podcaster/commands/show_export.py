@@ -25,6 +25,9 @@ def export(
         bool | None,
         typer.Option("--with-base", help="The base as GGUF, too: for the adapter, to compare."),
     ] = None,
+    evaluation: Annotated[
+        bool, typer.Option(help="Let it talk beside its base and the show, and measure how.")
+    ] = True,
     json_output: Json = False,
     home: Home = None,
 ) -> None:
@@ -41,9 +44,33 @@ def export(
     options = load_configuration(place, flags).settings.export
     with TerminalProgress() as progress:
         exported = export_show(place, name, options, progress)
+        page, told = _evaluate(exported, progress) if evaluation else (None, "")
     result = describe_report(exported.run, exported.report)
-    result |= {"reused": exported.reused, "seconds": exported.seconds}
-    emit(result, as_json=json_output, text=_format_export(result))
+    result |= {"reused": exported.reused, "seconds": exported.seconds, "evaluation": page}
+    text = "\n\n".join(part for part in (told, _format_export(result)) if part)
+    emit(result, as_json=json_output, text=text)
+
+
+def _evaluate(exported: Any, progress: Any) -> tuple[str | None, str]:
+    """The page of how it talks, and the same for a terminal; an export stands without it."""
+    from podcaster.commands.telling_figures import format_evaluation
+    from podcaster.errors import PodcasterError
+    from podcaster.exported import EXPORT
+    from podcaster.talk.evaluating import evaluate_export
+    from podcaster.talk.evaluation_page import write_evaluation
+    from podcaster.training import list_losses
+
+    run, report = exported.run, exported.report
+    page = (run.path / EXPORT / report.files[0].path).with_name("evaluation.html")
+    if exported.reused and page.is_file():
+        return str(page), ""
+    try:
+        found = evaluate_export(run, report, losses=list_losses(run), progress=progress)
+        write_evaluation(page, found)
+    except PodcasterError as error:
+        progress.note(f"It could not be evaluated: {error}")
+        return None, ""
+    return str(page), format_evaluation(found)
 
 
 def _check_kinds(given: Sequence[str]) -> tuple[str, ...]:
@@ -88,6 +115,8 @@ def _format_export(result: dict[str, Any]) -> str:
         lines.append(f"perplexity of held-out text before it was quantised: {before:,.2f}")
     if result["reused"]:
         lines.append("nothing to do: it was exported before")
+    if result["evaluation"]:
+        lines.append(f"how it talks: {result['evaluation']}")
     lines.append(f"next: podcaster episode --show {result['show']} --guest NAME")
     return "\n".join(lines)
 

@@ -53,8 +53,8 @@ def divide(
 ) -> list[Row]:
     """What worker `rank` of `size` computes of a step, at most `most_tokens` at a time.
 
-    Every worker finds the same division: the longest first, each to whoever has least to do. A
-    sequence that is longer than `most_tokens` is alone.
+    Every worker finds the same division: the longest first, each to whoever has least to do. Where
+    a sequence is longer than `most_tokens`, as much as it is computed at a time.
     """
     if size > 1:
         shares: list[list[int]] = [[] for _ in range(size)]

@@ -215,7 +215,13 @@ def test_what_was_said_cannot_spell_a_special_token() -> None:
     )
     clean = without_tokens(line, {"<|im_end|>", "<|im_start|>", "<s>", "<", ""})
     told = json.dumps(
-        [[m.content for m in clean.messages], clean.names, clean.keywords, clean.episode, clean.text]
+        [
+            [m.content for m in clean.messages],
+            clean.names,
+            clean.keywords,
+            clean.episode,
+            clean.text,
+        ]
     )
     assert "<" not in told
     assert "tea" in told
