@@ -137,6 +137,6 @@ def is_worker(process: psutil.Process) -> bool:
 def test_a_failure_of_the_work_is_told_once_as_it_was(
     cluster: None, place: Path, tmp_path: Path
 ) -> None:
-    job = make_job(place, tmp_path / "fails", learning_rate=float("inf"))
-    with pytest.raises(EngineError, match=r"^The loss of step \d+ is nan"):
+    job = make_job(place, tmp_path / "fails", learning_rate=1e30)
+    with pytest.raises(EngineError, match=r"^The loss of step \d+ is (nan|inf)"):
         train_in_group(job, 2, 0, 1, nothing)
