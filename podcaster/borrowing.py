@@ -6,12 +6,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from podcaster import __version__
 from podcaster.exported import NamedModel, find_named_model
 from podcaster.model import Transcript, slugify
 from podcaster.preparing import read_people
 from podcaster.progress import Progress
 from podcaster.recordings import read_recordings, read_words
-from podcaster.run import Run
+from podcaster.run import Run, open_show_run
 from podcaster.speak.voices import find_voices
 from podcaster.talk.asking import choose_people
 from podcaster.units import count_words
@@ -35,6 +36,7 @@ def borrow(home: Path, show: str, progress: Progress) -> Borrowed:
 
     Raises InputError where there is no such show, or none of its models was exported.
     """
+    open_show_run(home, show.partition(":")[0], version=__version__)
     model = find_named_model(home, show)
     values: dict[str, Any] = {"write.model": str(model.path.resolve())}
     run = model.run

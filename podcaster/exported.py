@@ -17,10 +17,10 @@ import msgspec
 from podcaster import __version__
 from podcaster.errors import InputError
 from podcaster.model import Noun, Sha256, parse
+from podcaster.recordings import EXPORT
 from podcaster.run import RECORD_NAME, Run, open_show_run, read_bytes, read_record
 from podcaster.setup.cache import find_model
 
-EXPORT = "export"
 REPORT = "report.json"
 BASE = "base"  # after a show's name and a colon: what its model was before it was trained
 

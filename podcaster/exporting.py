@@ -35,7 +35,6 @@ from podcaster.export.stage import (
     read_shapes,
 )
 from podcaster.exported import (
-    EXPORT,
     REPORT,
     ExportedFile,
     ExportReport,
@@ -44,7 +43,8 @@ from podcaster.exported import (
 )
 from podcaster.model import Record, Sha256, parse, to_json
 from podcaster.progress import Progress
-from podcaster.recordings import DATASET, TRAIN
+from podcaster.quiet import hush
+from podcaster.recordings import DATASET, EXPORT, TRAIN
 from podcaster.run import (
     RECORD_NAME,
     Run,
@@ -236,6 +236,7 @@ def _export(
 
     Raises RunError where the disk is too full, EngineError where memory is short; see export_show.
     """
+    hush()
     exporter = open_engine(EXPORT, ENGINE)
     scratch = run.path / EXPORT / SCRATCH
     _remove(scratch)  # of an export that was killed

@@ -14,7 +14,14 @@ from podcaster.errors import InputError, RunError
 from podcaster.model import Record
 from podcaster.pipeline import STAGE_NAMES, EpisodeContext, explain_run
 from podcaster.progress import Silence
-from podcaster.recordings import INGEST, SHOW_STAGES, TRANSCRIBE, explain_units, read_recordings
+from podcaster.recordings import (
+    INGEST,
+    MODEL_STAGES,
+    SHOW_STAGES,
+    TRANSCRIBE,
+    explain_units,
+    read_recordings,
+)
 from podcaster.run import RECORD_NAME, Run, list_runs, open_run, read_record
 from podcaster.stages import EPISODE_STAGES
 from podcaster.transcribing import plan_show
@@ -143,7 +150,7 @@ def list_configuration(home: Path) -> tuple[dict[str, Any], str]:
 
 
 def _describe_show_row(run: Run) -> dict[str, str]:
-    counts = {stage: len(list(_records(run, stage))) for stage in SHOW_STAGES}
+    counts = {stage: len(list(_records(run, stage))) for stage in (*SHOW_STAGES, *MODEL_STAGES)}
     done = [stage for stage, count in counts.items() if count]
     title = f"show, {counts[INGEST]:,} recordings"
     return {"run": run.name, "done": done[-1] if done else "-", "length": "", "title": title}
@@ -151,7 +158,7 @@ def _describe_show_row(run: Run) -> dict[str, str]:
 
 def _show_show(run: Run) -> dict[str, Any]:
     stages: dict[str, dict[str, Any]] = {}
-    for stage in SHOW_STAGES:
+    for stage in (*SHOW_STAGES, *MODEL_STAGES):
         records = list(_records(run, stage))
         if records:
             stages[stage] = {

@@ -30,7 +30,9 @@ TRANSCRIBE = "transcribe"
 SPEAKERS = "speakers"
 DATASET = "dataset"
 TRAIN = "train"
-SHOW_STAGES = (INGEST, TRANSCRIBE, SPEAKERS, DATASET)
+EXPORT = "export"
+SHOW_STAGES = (INGEST, TRANSCRIBE, SPEAKERS, DATASET)  # what `show make` does
+MODEL_STAGES = (TRAIN, EXPORT)  # what takes a decision, and time: each is asked for by itself
 RECORD_SUFFIX = ".record.json"
 TWIN = "twin_of"  # in the record of what is the same as another, so that it is not fetched again
 

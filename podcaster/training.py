@@ -29,6 +29,7 @@ from podcaster.errors import EngineMissing, InputError
 from podcaster.model import Record, parse, to_json
 from podcaster.preparing import read_recording_counts
 from podcaster.progress import Progress
+from podcaster.quiet import hush
 from podcaster.recordings import DATASET, TRAIN
 from podcaster.run import (
     RECORD_NAME,
@@ -85,14 +86,15 @@ class Forecast:
 
     def format(self) -> str:
         """For people, in two lines."""
-        took = "unknown" if self.seconds is None else format_duration(self.seconds)
+        # what a processor does in a second is seen at the first steps
+        took = "" if self.seconds is None else f": about {format_duration(self.seconds)}"
         price = "" if self.price is None else f", some {self.price:.2f} {self.currency}"
         return (
             f"memory: about {format_bytes(self.memory.total)} of {format_bytes(self.free_bytes)} "
             f"free on {self.device} (weights {format_bytes(self.memory.weights)}, adapter and "
             f"optimizer {format_bytes(self.memory.adapter)}, activations "
             f"{format_bytes(self.memory.activations)})\n"
-            f"at most {self.steps:,} steps over {self.tokens:,} tokens: about {took}{price}"
+            f"at most {self.steps:,} steps over {self.tokens:,} tokens{took}{price}"
         )
 
 
@@ -378,6 +380,11 @@ class _Training:
         points = state.points
         best = next((p for p in points if p.step == state.best_step), None)
         tail = points[-max(1, len(points) // 10) :]
+        if state.best_loss is not None and state.best_loss >= (state.base_loss or 0):
+            self.notes.append(
+                "the held-out loss did not fall: train longer, on more recordings, or with a lower "
+                "--learning-rate"
+            )
         examples = load_stage().read_examples(Path(job.train), job.base, job.language, job.context)
         lengths = [len(example) for example in examples.found]
         seconds = sum(p.tokens - q for p, q in _with_before(points)) / max(1e-9, state.seconds)
@@ -510,6 +517,7 @@ def choose_rate(parameters: int) -> float:
 
 def load_stage() -> Any:
     """The module that trains. Raises EngineMissing where its libraries are not installed."""
+    hush()
     try:
         return importlib.import_module("podcaster.train.stage")
     except ImportError as error:

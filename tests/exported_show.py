@@ -8,10 +8,11 @@ import llama_cpp
 
 from podcaster.builtin import MODEL_PATH
 from podcaster.dataset.options import DatasetOptions
-from podcaster.exported import EXPORT, REPORT, ExportedFile, ExportReport, Parity
+from podcaster.exported import REPORT, ExportedFile, ExportReport, Parity
 from podcaster.model import Record, Recording, Transcript, Utterance, to_json
 from podcaster.preparing import prepare_dataset
 from podcaster.progress import Silence
+from podcaster.recordings import EXPORT
 from podcaster.run import RECORD_NAME, Run, open_show_run, sha256_file, write_record
 
 HOST = "Ann Host"

@@ -55,7 +55,7 @@ def _evaluate(exported: Any, progress: Any) -> tuple[str | None, str]:
     """The page of how it talks, and the same for a terminal; an export stands without it."""
     from podcaster.commands.telling_figures import format_evaluation
     from podcaster.errors import PodcasterError
-    from podcaster.exported import EXPORT
+    from podcaster.recordings import EXPORT
     from podcaster.talk.evaluating import evaluate_export
     from podcaster.talk.evaluation_page import write_evaluation
     from podcaster.training import list_losses

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from podcaster.errors import InputError
-from podcaster.exported import BASE, EXPORT, ExportReport, NamedModel
+from podcaster.exported import BASE, ExportReport, NamedModel
 from podcaster.progress import Progress, Silence
+from podcaster.recordings import EXPORT
 from podcaster.run import Run
 from podcaster.setup.cache import find_model
 from podcaster.talk.asking import GENERIC_QUESTIONS, open_with_questions

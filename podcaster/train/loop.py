@@ -23,6 +23,7 @@ from podcaster.train.packing import Row, Step, divide, plan_epoch
 from podcaster.train.spelling import GUEST, HOST, Example
 
 MOST_GRADIENT = 1.0  # the norm to which gradients are cut
+FEWEST_WARM = 10  # steps in which the learning rate rises, if there are twice as many
 DECAY_SHARE = 0.2  # of the steps, in which a trapezoidal schedule falls
 FLOOR = 0.02  # of the highest learning rate, at the end
 BETAS = (0.9, 0.95)
@@ -112,7 +113,8 @@ def count_steps(plan: Plan, per_epoch: int) -> int:
 
 def schedule(options: TrainOptions, step: int, steps: int) -> float:
     """The learning rate of a step (from 0) as a share of the highest."""
-    warm = max(1, round(options.warmup * steps))
+    # AdamW's first steps are as large as its rate: even a short training begins slowly
+    warm = max(round(options.warmup * steps), min(FEWEST_WARM, steps // 2), 1)
     if step < warm:
         return (step + 1) / warm
     left = (steps - step) / max(1, steps - warm)  # from 1 down to nearly 0
@@ -160,6 +162,8 @@ class Trainer:
             self.tell(point, len(steps))
             if last or self.now.stopped or self.now.step % self.plan.save_every == 0:
                 self._save()
+        if self.plan.validation and self.now.best_loss is None:
+            self._check(self._look().loss, "The held-out loss")
         best = self.now.best if self.plan.validation else self.network.state()
         return Ended(self._state(), best, _peak_memory(self.network.device))
 
@@ -287,8 +291,8 @@ class Trainer:
     def _judge(self, point: Point) -> Point:
         """Look, and keep the adapter if none was better."""
         look = self._look()
-        self._check(look.loss, f"The held-out loss after step {self.now.step}")
-        if self.now.best_loss is None or look.loss < self.now.best_loss:
+        least = math.inf if self.now.best_loss is None else self.now.best_loss
+        if look.loss < least:  # what is no number is no better
             self.now.best_loss, self.now.best_step = look.loss, self.now.step
             self.now.best, self.now.worse = self.network.state(), 0
         else:

@@ -123,9 +123,10 @@ class Network:
             self.model.train()
 
     def state(self) -> dict[str, torch.Tensor]:
-        """The LoRA matrices, as peft names them in a file."""
+        """A copy of the LoRA matrices, as peft names them in a file."""
         found = get_peft_model_state_dict(self.model)
-        return {name: value.detach().cpu().contiguous() for name, value in found.items()}
+        # on a processor the matrices themselves would go on changing in the caller's hands
+        return {n: v.detach().to("cpu", copy=True).contiguous() for n, v in found.items()}
 
     def save_adapter(self, folder: Path, base: str) -> None:
         """Write `adapter_model.safetensors` and `adapter_config.json` as peft does."""

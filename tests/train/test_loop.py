@@ -1,6 +1,7 @@
-"""The training loop on a tiny model: it learns, stops, goes on after a kill, and bears little memory."""
+"""The training loop on a tiny model: it learns, stops, goes on after a kill, and saves memory."""
 
 import importlib.util
+import itertools
 import math
 import shutil
 import sys
@@ -57,8 +58,8 @@ class Place:
         tiny_models.make_model(folder / "base", "llama-3", num_hidden_layers=2)
         shows.forget_chat(folder / "base")
         self.base: Base = describe_base("tiny", folder / "base")
-        shows.write_lines(folder / "train.jsonl", range(24), turns=4, words=6)
-        shows.write_lines(folder / "validation.jsonl", range(100, 104), turns=4, words=6)
+        shows.write_lines(folder / "train.jsonl", range(16), turns=2, words=5)
+        shows.write_lines(folder / "validation.jsonl", range(100, 104), turns=2, words=5)
         self.train = self.read(folder / "train.jsonl")
         self.validation = self.read(folder / "validation.jsonl")
 
@@ -72,13 +73,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 def make_plan(place: Place, **changes: Any) -> Plan:
-    told = {"max_steps": 12, "epochs": 50.0, "precision": "fp32", "checkpointing": False,
-            "patience": 0, "dropout": 0.1}  # fmt: skip
+    told = {"max_steps": 9, "epochs": 50.0, "precision": "fp32", "checkpointing": False,
+            "patience": 0, "dropout": 0.1, "evaluations": 1}  # fmt: skip
     own = {name: changes.pop(name) for name in list(changes) if hasattr(TrainOptions(), name)}
     kept = {n: own.pop(n) for n in ("row_tokens", "batch_tokens", "learning_rate") if n in own}
     plan: dict[str, Any] = {
         "options": TrainOptions(**{**told, **own}), "expected": "test", "train": place.train,
-        "validation": place.validation, "row_tokens": 2 * CONTEXT, "batch_tokens": 4 * CONTEXT,
+        "validation": place.validation, "row_tokens": 400, "batch_tokens": 800,
         "learning_rate": 1e-2, "flops_per_token": 1.0, "peak_flops": None, "save_every": 2,
     }  # fmt: skip
     return Plan(**{**plan, **kept, **changes})
@@ -182,7 +183,7 @@ def test_without_anything_held_out_the_last_adapter_is_kept(place: Place, tmp_pa
     assert all(point.validation is None for point in ended.state.points)
 
 
-@pytest.mark.parametrize("memory_tokens", [200, 700])
+@pytest.mark.parametrize("memory_tokens", [150, 300])
 def test_the_memory_that_is_there_does_not_change_the_curve(
     place: Place, tmp_path: Path, memory_tokens: int
 ) -> None:
@@ -200,12 +201,12 @@ def test_the_rate_rises_and_falls(name: Any) -> None:
     options = TrainOptions(schedule=name, warmup=0.1)
     rates = [schedule(options, step, 200) for step in range(200)]
     assert rates[:20] == pytest.approx([(i + 1) / 20 for i in range(20)])
-    assert all(a >= b for a, b in zip(rates[20:], rates[21:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[20:]))
     assert max(rates) == pytest.approx(1.0)
     assert FLOOR <= rates[-1] < 0.03
     if name == "trapezoidal":
         assert rates[20:160] == pytest.approx([1.0] * 140)
-        assert rates[180] == pytest.approx(0.5, abs=0.01)
+        assert rates[180] == pytest.approx(20 / 180 / 0.2)
     else:
         assert rates[110] == pytest.approx(FLOOR + (1 - FLOOR) / 2, abs=0.01)
 
@@ -236,7 +237,7 @@ def test_a_killed_training_goes_on_to_the_very_same_end(
     again = make_trainer(place, plan, tmp_path, lambda point, _: seen.append(point.step))
     ended = again.run()
     # told before it was saved: what was saved is not done again
-    assert seen == list(range((step - 1) // 2 * 2 + 1, 13))
+    assert seen == list(range((step - 1) // 2 * 2 + 1, 10))
     assert losses(ended) == losses(whole)
     assert same(ended.best, whole.best)
     assert ended.state.best_step == whole.state.best_step
@@ -254,14 +255,24 @@ def test_a_training_that_ended_does_nothing_again(
     assert same(ended.best, whole.best)
 
 
-@pytest.mark.parametrize("file", ["adapter", "best", "optimizer", "state"])
-@pytest.mark.parametrize("harm", ["half", "nothing", "gone"])
+@pytest.fixture(scope="module")
+def killed(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("killed")
+    with pytest.raises(Killed):
+        make_trainer(place, make_plan(place), folder, kill_after(7)).run()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("file", "harm"),
+    [("adapter", "half"), ("best", "half"), ("optimizer", "half"), ("state", "half"),
+     ("adapter", "nothing"), ("state", "gone"), ("optimizer", "gone")],
+)  # fmt: skip
 def test_a_checkpoint_cut_in_half_is_passed_over_for_the_one_before(
-    place: Place, whole: Ended, tmp_path: Path, file: str, harm: str
+    place: Place, whole: Ended, killed: Path, tmp_path: Path, file: str, harm: str
 ) -> None:
     plan = make_plan(place)
-    with pytest.raises(Killed):
-        make_trainer(place, plan, tmp_path, kill_after(7)).run()
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000004", "step-00000006"]
     (path,) = (tmp_path / "step-00000006").glob(f"{file}.*")
     if harm == "gone":
@@ -280,7 +291,7 @@ def test_a_checkpoint_of_another_training_neither_counts_nor_pushes_ours_out(
     place: Place, whole: Ended, tmp_path: Path
 ) -> None:
     make_trainer(place, make_plan(place, expected="another"), tmp_path).run()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000010", "step-00000012"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["step-00000008", "step-00000009"]
     plan = make_plan(place)
     with pytest.raises(Killed):
         make_trainer(place, plan, tmp_path, kill_after(5)).run()
@@ -343,6 +354,9 @@ def test_a_row_that_memory_cannot_hold_is_computed_in_halves(
         failed.append(1)
         raise torch.OutOfMemoryError("CUDA out of memory")
 
+    def hook_gradient(value: torch.Tensor) -> None:
+        value.register_hook(run_out)
+
     def compute(self: Network, sequences: Sequence[Example]) -> RowLoss:
         if len(sequences) == 1 or not torch.is_grad_enabled():
             return honest(self, sequences)
@@ -350,7 +364,7 @@ def test_a_row_that_memory_cannot_hold_is_computed_in_halves(
             run_out()
         # the last layers have had their gradients by then, the first have not
         layer = self.body.layers[0].mlp.down_proj
-        hook = layer.register_forward_hook(lambda _m, _i, out: out.register_hook(run_out))
+        hook = layer.register_forward_hook(lambda _m, _i, out: hook_gradient(out))
         try:
             return honest(self, sequences)
         finally:
@@ -382,9 +396,7 @@ def test_one_sequence_that_memory_cannot_hold_is_told_with_what_to_lower(
         trainer.run()
 
 
-def test_a_loss_that_is_no_number_ends_it_and_leaves_no_checkpoint_of_it(
-    place: Place, tmp_path: Path
-) -> None:
+def test_a_loss_that_is_no_number_ends_it(place: Place, tmp_path: Path) -> None:
     plan = make_plan(place, learning_rate=math.inf, save_every=1)
     with pytest.raises(EngineError, match=r"^The loss of step 2 is nan\. Lower learning_rate"):
         make_trainer(place, plan, tmp_path, nothing).run()
@@ -402,8 +414,8 @@ def test_a_gradient_that_is_no_number_changes_nothing(place: Place, tmp_path: Pa
 def test_examples_in_which_the_chosen_role_is_silent_are_borne(
     place: Place, tmp_path: Path
 ) -> None:
-    mute = [Example(e.ids, e.owners * (e.owners != HOST)) for e in place.train[:12]]
-    plan = make_plan(place, roles="host", train=[*mute, *place.train[12:]], max_steps=6)
+    mute = [Example(e.ids, e.owners * (e.owners != HOST)) for e in place.train[:8]]
+    plan = make_plan(place, roles="host", train=[*mute, *place.train[8:]], max_steps=6)
     assert all(math.isfinite(loss) for loss in losses(make_trainer(place, plan, tmp_path).run()))
 
 
