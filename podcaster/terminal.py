@@ -43,7 +43,7 @@ class TerminalProgress:
         if self._display is not None:
             if stage not in self._tasks:
                 self._tasks[stage] = self._display.add_task(stage, total=total, unit=unit)
-            self._display.update(self._tasks[stage], completed=done, total=total)
+            self._display.update(self._tasks[stage], completed=done, total=total, unit=unit)
         elif not self._quiet:
             self._report_plainly(stage, done, total, unit)
 
@@ -65,11 +65,12 @@ class TerminalProgress:
         self._said[stage] = float("inf") if finished else now
         elapsed = now - started
         rate = done / elapsed if elapsed > 0 else 0.0
+        counted = unit.partition(",")[0]
         line = f"{stage}: {done:,.0f} of {total:,.0f} {unit}"
         if finished:
             line += f" in {format_duration(elapsed)}"
         elif rate > 0:
-            line += f", {rate:,.1f} {unit}/s, {format_duration((total - done) / rate)} left"
+            line += f", {rate:,.1f} {counted}/s, {format_duration((total - done) / rate)} left"
         print(line, file=sys.stderr, flush=True)
 
 
@@ -93,7 +94,8 @@ def _open_display() -> Any:
     class RateColumn(TextColumn):
         def render(self, task: RichTask) -> Text:
             speed = task.finished_speed or task.speed
-            return Text(f"{speed:,.1f} {task.fields['unit']}/s" if speed else "")
+            counted = str(task.fields["unit"]).partition(",")[0]
+            return Text(f"{speed:,.1f} {counted}/s" if speed else "")
 
     return Progress(
         TextColumn("{task.description:>10}"),

@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import math
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +25,7 @@ import msgspec
 
 from podcaster import __version__
 from podcaster.config import ClusterOptions
-from podcaster.dataset.costs import Prices, match_gpu, read_prices
+from podcaster.dataset.costs import Prices, read_prices
 from podcaster.errors import EngineMissing, InputError
 from podcaster.model import Record, parse, to_json
 from podcaster.preparing import read_recording_counts
@@ -445,7 +446,10 @@ class _Training:
             {who.name for one in read_recording_counts(self.run) if one.split == "train"
              for who in one.speakers}
         )[:SPEAKERS_ON_CARD]  # fmt: skip
-        settings = msgspec.to_builtins(self.options)
+        # what was 0, to be chosen, as it was chosen
+        chosen = ("learning_rate", "rank", "alpha", "batch_tokens", "row_tokens")
+        settings = {k: v for k, v in msgspec.to_builtins(self.options).items() if k != "workers"}
+        settings |= {name: getattr(job, name) for name in chosen}
         write_atomic(self.folder / CARD, write_card(report, people, settings).encode())
         write_atomic(self.folder / BASE, to_json(job.base))
         write_atomic(self.folder / REPORT, to_json(report))
@@ -477,7 +481,7 @@ class Device:
     def _find(self, prices: Prices) -> Any:
         if not self.gpu:
             return None
-        return prices.gpus.get(match_gpu(self.name, prices))
+        return next((g for g in prices.gpus.values() if _is_called(g.match, self.name)), None)
 
 
 def find_device() -> Device:
@@ -536,6 +540,11 @@ def list_versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "missing"
     return found
+
+
+def _is_called(match: str, name: str) -> bool:
+    """Whether a name has the words of `match`, whole: `NVIDIA L4` is no part of `NVIDIA L40S`."""
+    return bool(match and re.search(rf"(?<!\w){re.escape(match)}(?!\w)", name))
 
 
 def _with_before(points: Sequence[Any]) -> list[tuple[Any, int]]:

@@ -104,9 +104,10 @@ def write_card(report: TrainReport, people: Sequence[str], settings: dict[str, o
     held = "The show holds nothing out: nobody knows how well it learned."
     if report.validation_loss is not None and report.base_validation_loss is not None:
         change = 1 - report.validation_loss / report.base_validation_loss
+        way = "less" if change >= 0 else "more"
         held = (
             f"Held-out loss {report.base_validation_loss:.4f} before, {report.validation_loss:.4f} "
-            f"after: {change:.1%} less, in nats a token. By role: "
+            f"after: {abs(change):.1%} {way}, in nats a token. By role: "
             f"{_pair('host', report.base_validation_host, report.validation_host)}, "
             f"{_pair('guest', report.base_validation_guest, report.validation_guest)}. "
             f"Kept is the adapter of step {report.best_step} of {report.steps}."
