@@ -21,9 +21,10 @@ import podcaster.train.stage  # noqa: E402
 from podcaster import training  # noqa: E402
 from podcaster.cli import app  # noqa: E402
 from podcaster.config import ClusterOptions  # noqa: E402
+from podcaster.dataset.costs import read_prices  # noqa: E402
 from podcaster.errors import EngineMissing, InputError  # noqa: E402
 from podcaster.progress import Silence  # noqa: E402
-from podcaster.run import Run  # noqa: E402
+from podcaster.run import Run, open_show_run  # noqa: E402
 from podcaster.train.options import TrainOptions  # noqa: E402
 from podcaster.training import Device, Trained, find_device, read_train_report, train_show  # noqa: E402
 
@@ -86,7 +87,7 @@ class Place:
 
     def train(self, progress: Silence | None = None, **changes: Any) -> Trained:
         told = {"base": str(self.bases / "dialogue"), "max_steps": 6, "epochs": 50.0,
-                "batch_tokens": 2000, "rank": 4, "checkpointing": False}  # fmt: skip
+                "batch_tokens": 1000, "rank": 4, "checkpointing": False}  # fmt: skip
         options = TrainOptions(**{**told, **changes})
         return train_show(self.home, NAME, options, ClusterOptions(), progress or Silence())
 
@@ -95,6 +96,10 @@ class Place:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Place:
     home = tmp_path_factory.mktemp("home")
     run = exported_show.make_show(home, NAME)
+    for split, numbers in (("train", range(16)), ("validation", range(100, 104))):
+        path = run.path / "dataset" / f"dialogue.{split}.jsonl"
+        path.rename(path.with_name(f"real.{split}.jsonl"))
+        shows.write_lines(path, numbers, turns=4, words=4)  # shorter, so that tests are quick
     bases = home / "bases"
     shape = {"num_hidden_layers": 1, "max_position_embeddings": 4096}
     tiny_models.make_model(bases / "dialogue", "llama-3", **shape)
@@ -108,7 +113,7 @@ def place(made: Place, tmp_path: Path) -> Place:
     """One of its own."""
     home = tmp_path / "home"
     shutil.copytree(made.home, home)
-    run = replace(made.run, path=home / made.run.path.relative_to(made.home))
+    run = open_show_run(home, NAME, version="1")
     return Place(home, run, home / "bases")
 
 
@@ -118,7 +123,7 @@ def trained(
 ) -> tuple[Place, Trained, Listener]:
     home = tmp_path_factory.mktemp("trained") / "home"
     shutil.copytree(made.home, home)
-    run = replace(made.run, path=home / made.run.path.relative_to(made.home))
+    run = open_show_run(home, NAME, version="1")
     place, listener = Place(home, run, home / "bases"), Listener()
     return place, place.train(listener), listener
 
@@ -157,7 +162,7 @@ def test_the_loss_falls_and_all_files_are_there(trained: tuple[Place, Trained, L
     assert "memory: about" in forecast
     assert "free on the processor" in forecast
     assert "at most 6 steps over" in forecast
-    assert listener.steps[-1] == (6, 6)
+    assert [step for step, _ in listener.steps] == [0, 1, 2, 3, 4, 5, 6]
     assert "held out" in listener.units[-1]
     assert "tokens/s" in listener.units[-1]
 
@@ -221,7 +226,11 @@ def test_the_adapter_is_pefts_and_gives_the_loss_that_is_reported(
 
 
 def test_a_model_with_a_chat_template_learns_scripts(place: Place) -> None:
-    done = place.train(base=str(place.bases / "chat"), max_steps=4)
+    for split in ("train", "validation"):
+        real = place.dataset / f"real.{split}.jsonl"
+        real.replace(place.dataset / f"dialogue.{split}.jsonl")
+        keep(place, split, 2)
+    done = place.train(base=str(place.bases / "chat"), max_steps=2, learning_rate=0.01)
     assert done.report.validation_loss is not None
     assert done.report.base_validation_loss is not None
     assert done.report.validation_loss < done.report.base_validation_loss
@@ -338,10 +347,10 @@ def test_a_dataset_for_another_tokenizer_is_told(place: Place) -> None:
 
 
 def test_windows_longer_than_the_context_lose_their_end_and_it_is_told(place: Place) -> None:
-    tiny_models.edit_json(place.bases / "dialogue" / "config.json", max_position_embeddings=256)
+    tiny_models.edit_json(place.bases / "dialogue" / "config.json", max_position_embeddings=128)
     done = place.train(max_steps=2)
     (note, *_) = done.notes
-    assert "examples are longer than the base's 256 tokens and lose their end" in note
+    assert "examples are longer than the base's 128 tokens and lose their end" in note
     assert "--tokenizer" in note
     tiny_models.edit_json(place.bases / "dialogue" / "config.json", max_position_embeddings=16)
     with pytest.raises(InputError, match="has no example to learn from"):
@@ -352,8 +361,9 @@ def test_a_dataset_made_with_longer_windows_is_read_whole(place: Place) -> None:
     tiny_models.edit_json(place.bases / "dialogue" / "config.json", max_position_embeddings=16384)
 
     def lengthen(line: dict[str, Any]) -> dict[str, Any]:
-        return {**line, "text": line["text"] + line["text"].partition("<|topic|>")[2] * 6}
+        return {**line, "text": line["text"] + line["text"].partition("<|topic|>")[2] * 30}
 
+    keep(place, "train", 1)
     edit_lines(place.dataset / "dialogue.train.jsonl", lengthen)
     done = place.train(max_steps=1)
     assert done.notes == ()
@@ -404,10 +414,10 @@ def test_four_bits_need_a_gpu(place: Place) -> None:
     ("name", "tflops"),
     [("NVIDIA L4", 121), ("NVIDIA L40S", 362), ("NVIDIA H100 80GB HBM3", 989), ("Other", None)],
 )
-def test_a_gpu_is_known_by_the_longest_name_of_the_price_table(
+def test_a_gpu_is_known_by_its_whole_name_in_the_price_table(
     tmp_path: Path, name: str, tflops: int | None
 ) -> None:
-    prices = training.read_prices(tmp_path)
+    prices = read_prices(tmp_path)
     device = Device(name, "cuda:0", True, 1, True)
     peak = device.peak_flops(prices)
     assert peak == (tflops * 1e12 if tflops else None)
