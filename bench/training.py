@@ -29,6 +29,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
 
 from podcaster.dataset.costs import read_prices
+from podcaster.devices import find_device
 from podcaster.train.bases import read_shape
 from podcaster.train.checkpoints import Point
 from podcaster.train.engine import Alone
@@ -38,7 +39,6 @@ from podcaster.train.network import Network
 from podcaster.train.options import TrainOptions
 from podcaster.train.packing import count_efficiency, pack
 from podcaster.train.spelling import HOST, Example
-from podcaster.training import find_device
 
 ROUNDS, STEPS = 2, 4
 ROW_CONTEXTS = 4

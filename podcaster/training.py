@@ -11,13 +11,11 @@ import hashlib
 import importlib
 import math
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,10 @@ import msgspec
 
 from podcaster import __version__
 from podcaster.config import ClusterOptions
-from podcaster.dataset.costs import Prices, read_prices
+from podcaster.dataset.costs import read_prices
+from podcaster.devices import Device, describe_cluster, find_device
 from podcaster.errors import EngineMissing, InputError
-from podcaster.model import Record, parse, to_json
+from podcaster.model import Record, to_json
 from podcaster.preparing import read_recording_counts
 from podcaster.progress import Progress
 from podcaster.quiet import hush
@@ -39,7 +38,6 @@ from podcaster.run import (
     changed_outputs,
     fingerprint,
     open_show_run,
-    read_bytes,
     read_record,
     sha256_file,
     write_atomic,
@@ -48,7 +46,8 @@ from podcaster.run import (
 from podcaster.show import read_sources
 from podcaster.train.bases import Base, find_base, read_shape
 from podcaster.train.estimates import (
-    Memory,
+    Forecast,
+    choose_rate,
     choose_row_tokens,
     count_flops,
     estimate_memory,
@@ -56,47 +55,26 @@ from podcaster.train.estimates import (
 )
 from podcaster.train.options import TrainOptions
 from podcaster.train.packing import count_efficiency, pack, plan_epoch
-from podcaster.train.report import TrainReport, draw_curve, format_curve, write_card
-from podcaster.units import format_bytes, format_duration
+from podcaster.train.report import (
+    REPORT,
+    TrainReport,
+    draw_curve,
+    format_curve,
+    list_versions,
+    write_card,
+)
+from podcaster.trained import read_train_report
+from podcaster.units import format_bytes
 
 TRAIN_FILE, VALIDATION_FILE = "dialogue.train.jsonl", "dialogue.validation.jsonl"
-REPORT, CURVE, PICTURE, CARD, BASE = "report.json", "curve.csv", "curve.png", "card.md", "base.json"
+CURVE, PICTURE, CARD, BASE = "curve.csv", "curve.png", "card.md", "base.json"
 BASES = "base"  # where the built-in model is spelled out
 LARGEST_DEFAULT_CONTEXT = 4096
 ROW_CONTEXTS = 4  # of a row: so long, hardly a slot of it stays empty
 SMALL_PARAMETERS = 50_000_000
-PACKAGES = ("torch", "transformers", "peft")
 WITHOUT_EFFECT = ("workers", "row_tokens")
 FREE_SHARE = 0.9  # of the memory that is free, for us
 SPEAKERS_ON_CARD = 12
-UNKNOWN_GPU_BYTES = 16_000_000_000  # of a cluster's GPU that the price table does not know
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """What a training will need, said before it begins."""
-
-    device: str
-    memory: Memory
-    free_bytes: int
-    steps: int
-    tokens: int
-    seconds: float | None
-    price: float | None
-    currency: str
-
-    def format(self) -> str:
-        """For people, in two lines."""
-        # what a processor does in a second is seen at the first steps
-        took = "" if self.seconds is None else f": about {format_duration(self.seconds)}"
-        price = "" if self.price is None else f", some {self.price:.2f} {self.currency}"
-        return (
-            f"memory: about {format_bytes(self.memory.total)} of {format_bytes(self.free_bytes)} "
-            f"free on {self.device} (weights {format_bytes(self.memory.weights)}, adapter and "
-            f"optimizer {format_bytes(self.memory.adapter)}, activations "
-            f"{format_bytes(self.memory.activations)})\n"
-            f"at most {self.steps:,} steps over {self.tokens:,} tokens{took}{price}"
-        )
 
 
 @dataclass(frozen=True)
@@ -124,38 +102,6 @@ def train_show(
     run = open_show_run(home, name, version=__version__)
     with run.lock():
         return _Training(home, run, options, cluster, progress).run_all()
-
-
-def read_train_report(run: Run) -> TrainReport:
-    """What a show's training came to. Raises InputError where there is none."""
-    where = run.path / TRAIN / REPORT
-    if read_record(run.path / TRAIN / RECORD_NAME) is None:
-        raise InputError(
-            f"The show {run.name} has no trained model.",
-            next_step=f"Train one with `podcaster show train {run.name}`.",
-        )
-    return parse(read_bytes(where), TrainReport, where=str(where))
-
-
-def list_losses(run: Run) -> dict[str, dict[str, float]]:
-    """The held-out losses of a show's training `before` and `after`, by role; what is known."""
-    report = read_train_report(run)
-    found = {
-        "before": {
-            "all": report.base_validation_loss,
-            "host": report.base_validation_host,
-            "guest": report.base_validation_guest,
-        },
-        "after": {
-            "all": report.validation_loss,
-            "host": report.validation_host,
-            "guest": report.validation_guest,
-        },
-    }
-    return {
-        when: {role: loss for role, loss in losses.items() if loss is not None}
-        for when, losses in found.items()
-    }
 
 
 class _Training:
@@ -455,70 +401,6 @@ class _Training:
         write_atomic(self.folder / REPORT, to_json(report))
 
 
-# -- the machine --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Device:
-    """Where it is trained: a GPU by its driver's name, or the processor."""
-
-    name: str
-    torch_name: str
-    gpu: bool
-    free_bytes: int
-    bf16: bool
-
-    def peak_flops(self, prices: Prices) -> float | None:
-        """Its dense bf16 peak, from the price table; None where that does not know it."""
-        found = self._find(prices)
-        return found.tflops * 1e12 if found else None
-
-    def price(self, prices: Prices, seconds: float) -> float | None:
-        """What so many seconds of it cost."""
-        found = self._find(prices)
-        return found.per_hour * seconds / 3600 if found else None
-
-    def _find(self, prices: Prices) -> Any:
-        if not self.gpu:
-            return None
-        return next((g for g in prices.gpus.values() if _is_called(g.match, self.name)), None)
-
-
-def find_device() -> Device:
-    """The first GPU that torch sees, or the processor."""
-    import psutil
-    import torch
-
-    if torch.cuda.is_available():
-        free, _ = torch.cuda.mem_get_info(0)
-        bf16 = bool(torch.cuda.is_bf16_supported())
-        return Device(torch.cuda.get_device_name(0), "cuda:0", True, int(free), bf16)
-    return Device("the processor", "cpu", False, int(psutil.virtual_memory().available), False)
-
-
-def describe_cluster(gpus: Sequence[str], prices: Prices) -> Device:
-    """A worker's device by what the cluster says: its GPU has the memory of the price table."""
-    import psutil
-
-    if not gpus:
-        free = int(psutil.virtual_memory().available)
-        return Device("a processor of the cluster", "cpu", False, free, False)
-    kind = gpus[0]  # `H100`, where the table's driver says `NVIDIA H100`
-    known = [g for g in prices.gpus.values() if g.match and (g.match in kind or kind in g.match)]
-    free = int(known[0].memory_gb * 1e9) if known else UNKNOWN_GPU_BYTES
-    name = known[0].match if known else kind
-    return Device(name, "cuda", True, free, True)
-
-
-def choose_rate(parameters: int) -> float:
-    """AdamW's highest rate for LoRA, by the size of the base.
-
-    Ten times what all weights would take, and less for larger models (Schulman et al., LoRA Without
-    Regret, 2025): 3e-3 at 5 million parameters, 2e-4 from 7 billion on.
-    """
-    return float(min(3e-3, max(2e-4, 3e-3 * (5e6 / max(1, parameters)) ** 0.37)))
-
-
 def load_stage() -> Any:
     """The module that trains. Raises EngineMissing where its libraries are not installed."""
     hush()
@@ -529,22 +411,6 @@ def load_stage() -> Any:
             f"Training needs libraries that cannot be loaded: {error}.",
             next_step="Install them with `pip install 'podcaster[train]'`.",
         ) from error
-
-
-def list_versions() -> dict[str, str]:
-    """The versions of the libraries that decide the result."""
-    found: dict[str, str] = {}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "missing"
-    return found
-
-
-def _is_called(match: str, name: str) -> bool:
-    """Whether a name has the words of `match`, whole: `NVIDIA L4` is no part of `NVIDIA L40S`."""
-    return bool(match and re.search(rf"(?<!\w){re.escape(match)}(?!\w)", name))
 
 
 def _with_before(points: Sequence[Any]) -> list[tuple[Any, int]]:

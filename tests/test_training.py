@@ -22,11 +22,13 @@ from podcaster import training  # noqa: E402
 from podcaster.cli import app  # noqa: E402
 from podcaster.config import ClusterOptions  # noqa: E402
 from podcaster.dataset.costs import read_prices  # noqa: E402
+from podcaster.devices import Device, find_device  # noqa: E402
 from podcaster.errors import EngineMissing, InputError  # noqa: E402
 from podcaster.progress import Silence  # noqa: E402
 from podcaster.run import Run, open_show_run  # noqa: E402
 from podcaster.train.options import TrainOptions  # noqa: E402
-from podcaster.training import Device, Trained, find_device, read_train_report, train_show  # noqa: E402
+from podcaster.trained import read_train_report  # noqa: E402
+from podcaster.training import Trained, train_show  # noqa: E402
 
 
 def load_module(name: str, *parts: str) -> ModuleType:

@@ -58,7 +58,7 @@ def _evaluate(exported: Any, progress: Any) -> tuple[str | None, str]:
     from podcaster.recordings import EXPORT
     from podcaster.talk.evaluating import evaluate_export
     from podcaster.talk.evaluation_page import write_evaluation
-    from podcaster.training import list_losses
+    from podcaster.trained import list_losses
 
     run, report = exported.run, exported.report
     page = (run.path / EXPORT / report.files[0].path).with_name("evaluation.html")

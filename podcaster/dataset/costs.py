@@ -5,6 +5,7 @@ Language Models, 2020), LoRA about 4, for it needs no gradients of the frozen we
 and the loading of data are in `utilisation`. An estimate: good to a factor of two.
 """
 
+import re
 import shutil
 import subprocess
 import tomllib
@@ -126,9 +127,14 @@ def list_gpus() -> list[str]:
     return [line.strip() for line in said.stdout.splitlines() if line.strip()]
 
 
+def is_called(match: str, name: str) -> bool:
+    """Whether a name has the words of `match`, whole: `NVIDIA L4` is no part of `NVIDIA L40S`."""
+    return bool(match and re.search(rf"(?<!\w){re.escape(match)}(?!\w)", name))
+
+
 def match_gpu(name: str, prices: Prices) -> str:
     """Which GPU of the table a driver's name means; nothing where it is not in it."""
-    found = [key for key, gpu in prices.gpus.items() if gpu.match and gpu.match in name]
+    found = [key for key, gpu in prices.gpus.items() if is_called(gpu.match, name)]
     return max(found, key=lambda key: len(prices.gpus[key].match), default="")
 
 

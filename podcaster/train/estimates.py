@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from podcaster.train.bases import Shape
 from podcaster.train.options import TrainOptions
+from podcaster.units import format_bytes, format_duration
 
 LOSS_POSITIONS = 1024
 SPARE = 1.1  # for what allocators waste
@@ -94,3 +95,39 @@ def suggest(memory: Memory, free_bytes: int, options: TrainOptions, *, gpu: bool
     if not options.checkpointing:
         return "Set checkpointing = true under [train]."
     return "Make the dataset with a smaller `--context`, or lower rank or row_tokens under [train]."
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a training will need, said before it begins."""
+
+    device: str
+    memory: Memory
+    free_bytes: int
+    steps: int
+    tokens: int
+    seconds: float | None
+    price: float | None
+    currency: str
+
+    def format(self) -> str:
+        """For people, in two lines."""
+        # what a processor does in a second is seen at the first steps
+        took = "" if self.seconds is None else f": about {format_duration(self.seconds)}"
+        price = "" if self.price is None else f", some {self.price:.2f} {self.currency}"
+        return (
+            f"memory: about {format_bytes(self.memory.total)} of {format_bytes(self.free_bytes)} "
+            f"free on {self.device} (weights {format_bytes(self.memory.weights)}, adapter and "
+            f"optimizer {format_bytes(self.memory.adapter)}, activations "
+            f"{format_bytes(self.memory.activations)})\n"
+            f"at most {self.steps:,} steps over {self.tokens:,} tokens{took}{price}"
+        )
+
+
+def choose_rate(parameters: int) -> float:
+    """AdamW's highest rate for LoRA, by the size of the base.
+
+    Ten times what all weights would take, and less for larger models (Schulman et al., LoRA Without
+    Regret, 2025): 3e-3 at 5 million parameters, 2e-4 from 7 billion on.
+    """
+    return float(min(3e-3, max(2e-4, 3e-3 * (5e6 / max(1, parameters)) ** 0.37)))

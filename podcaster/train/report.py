@@ -3,10 +3,14 @@
 import csv
 import io
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from podcaster.model import Noun
 from podcaster.train.checkpoints import Point
+
+REPORT = "report.json"
+PACKAGES = ("torch", "transformers", "peft")
 
 
 class TrainReport(Noun, frozen=True):
@@ -141,3 +145,14 @@ def _pair(who: str, before: float | None, after: float | None) -> str:
     if before is None or after is None:
         return f"{who} not held out"
     return f"{who} {before:.3f} to {after:.3f}"
+
+
+def list_versions() -> dict[str, str]:
+    """The versions of the libraries that decide the result."""
+    found: dict[str, str] = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "missing"
+    return found
