@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,3 +40,28 @@ class Voicer(Protocol):
 
     def close(self) -> None:
         """Free what the engine holds; it is not used afterwards."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a `BatchVoicer` is to say: the arguments of one `Voicer.say`."""
+
+    sentences: tuple[str, ...]
+    voice: Voice
+    language: str
+    seed: int
+
+
+@runtime_checkable
+class BatchVoicer(Voicer, Protocol):
+    """A speech engine that speaks several texts at a time quicker than one after the other."""
+
+    @property
+    def batch_size(self) -> int:
+        """How many requests it likes to be handed at once."""
+
+    def say_many(self, requests: Sequence[Request]) -> list[Speech]:
+        """Speak each request, in order. Each sounds as `say` would make it, within rounding.
+
+        Raises EngineError, VoiceError as `say` does.
+        """
