@@ -42,6 +42,7 @@ _LISTED = re.compile(
 )
 _MARKS = re.compile(r"(?:\s*(?<!\\)\[(?P<id>[a-z0-9][a-z0-9_-]{0,63})\])\s*$")
 _HEADING = re.compile(r"^(?P<level>#{1,6})\s+(?P<title>.*?)(?:\s+#+)?$")
+_COMMENT = re.compile(r"^<!--.*-->$")
 _DETAILS = re.compile(r"^<!-- podcaster (\{[^\n]*\}) -->\s*\Z", re.MULTILINE)
 _REFERENCE = re.compile(r"^\[[a-z0-9][a-z0-9_-]*\]:\s")
 LONGEST_PLAIN_NAME_WORDS = 6
@@ -109,7 +110,26 @@ def parse_script(text: str, where: str, defaults: ScriptDefaults | None = None) 
     Speakers whom nothing else describes get their roles by order: host, guest, other. Raises
     InputError, with the line, where nobody speaks or a line belongs to nobody.
     """
-    defaults = defaults or ScriptDefaults()
+    details, reading = _read(text, where)
+    return _assemble(reading, details, defaults or ScriptDefaults())
+
+
+def find_turn_lines(text: str, where: str) -> tuple[int, ...]:
+    """The line, from 1, on which each turn of a script begins: one per turn of `parse_script`.
+
+    Raises InputError as that does.
+    """
+    details, reading = _read(text, where)
+    known = {source.id for source in details.sources} if details else set()
+    said = (lines for _, spoken in reading.chapters for _, lines in spoken)
+    return tuple(
+        line
+        for line, lines in zip(reading.turn_lines, said, strict=True)
+        if _read_turn("", lines, known) is not None
+    )
+
+
+def _read(text: str, where: str) -> tuple[_Details | None, "_Reading"]:
     if len(text) > LARGEST_SCRIPT_CHARACTERS:
         raise InputError(
             f"The script {where} has {len(text)} characters, expected at most "
@@ -121,7 +141,7 @@ def parse_script(text: str, where: str, defaults: ScriptDefaults | None = None) 
     reading = _Reading(where=where, bold="**" in text and _has_bold(text))
     for number, line in enumerate(text.split("\n"), 1):
         reading.take(line, number)
-    return _assemble(reading, details, defaults)
+    return details, reading
 
 
 @dataclass
@@ -135,12 +155,13 @@ class _Reading:
     listed: dict[str, tuple[Role | None, str | None]] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     chapters: list[tuple[str, list[tuple[str, list[str]]]]] = field(default_factory=list)
+    turn_lines: list[int] = field(default_factory=list)
     in_turn: bool = False
     ended: bool = False
 
     def take(self, raw: str, number: int) -> None:
         line = clean_line(raw)
-        if not line or self.ended:
+        if not line or self.ended or _COMMENT.match(line):
             return
         if line == "---":
             self.ended = self.bold and bool(self.chapters)
@@ -196,6 +217,7 @@ class _Reading:
         if not self.chapters:
             self.chapters.append(("", []))
         self.chapters[-1][1].append((name, [text] if text else []))
+        self.turn_lines.append(number)
         self.in_turn = True
 
 
