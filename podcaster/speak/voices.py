@@ -13,14 +13,16 @@ import msgspec
 from podcaster.errors import ConsentMissing, VoiceError
 from podcaster.model import Consent, Identifier, Language, Voice
 from podcaster.progress import Progress, Silence
+from podcaster.speak.cloning import CLONE, LIKENESS
 from podcaster.speak.espeak_voice import languages, parse_settings
 
 VOICE_FILE = "voice.toml"
 LARGEST_VOICE_FILE_BYTES = 64_000
 LARGEST_REFERENCE_BYTES = 100_000_000
+_SLOWEST_SPEED, _FASTEST_SPEED = 0.5, 2.0  # Kokoro's
 SLOWEST_ESPEAK_WPM, FASTEST_ESPEAK_WPM = 90, 300  # what eSpeak NG takes as its pace
 # engines whose voices are made of settings; any other speaks as a person whom it was given
-_SYNTHETIC_ENGINES = frozenset({"espeak"})
+_SYNTHETIC_ENGINES = frozenset({"espeak", "kokoro"})
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
@@ -28,15 +30,16 @@ Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 class VoiceFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a `voice.toml` says.
 
-    With no `languages`, an eSpeak voice speaks all that this eSpeak NG has. `references` are
-    audio files in the voice's own folder.
+    With no `engine`, a voice with `references` is cloned by the best engine that is here, and any
+    other speaks through eSpeak NG. With no `languages`, an eSpeak voice speaks all that this
+    eSpeak NG has. `references` are audio files in the voice's own folder.
     """
 
     name: Identifier
     description: Text
     licence: Text
     words_per_minute: Annotated[float, msgspec.Meta(ge=40, le=400)]
-    engine: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,40}$")] = "espeak"
+    engine: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,40}$")] | None = None
     languages: Annotated[tuple[Language, ...], msgspec.Meta(max_length=300)] = ()
     references: Annotated[tuple[Text, ...], msgspec.Meta(max_length=50)] = ()
     consent: Consent | None = None
@@ -90,7 +93,8 @@ def read_voice(path: Path) -> Voice:
             next_step="Rename the one or the other.",
         )
     references = tuple(_find_reference(path, name) for name in file.references)
-    spoken = file.languages or (languages() if file.engine == "espeak" else ())
+    engine = file.engine or (CLONE if references else "espeak")
+    spoken = file.languages or (languages() if engine == "espeak" else ())
     if not spoken:
         raise VoiceError(
             f"{path} lists no languages, expected those that the voice speaks.",
@@ -98,12 +102,12 @@ def read_voice(path: Path) -> Voice:
         )
     voice = Voice(
         name=file.name,
-        engine=file.engine,
+        engine=engine,
         description=file.description,
         languages=spoken,
         words_per_minute=file.words_per_minute,
         licence=file.licence,
-        sha256=_hash_sound(file.engine, file.settings, references),
+        sha256=_hash_sound(engine, file.settings, references),
         engine_settings=file.settings,
         references=tuple(str(reference) for reference in references),
         consent=file.consent,
@@ -119,22 +123,34 @@ def read_voice(path: Path) -> Voice:
 def set_pace(voice: Voice, words_per_minute: float | None) -> Voice:
     """The voice at another pace, as far as its engine can: another sound, so another hash.
 
-    None, or a pace that it has already, leaves it as it is. eSpeak NG's own pace grows with it.
+    None, or a pace that it has already, leaves it as it is; so do engines that go at the pace of
+    the recordings. eSpeak NG's own pace and Kokoro's speed grow with it; the built-in clone goes by
+    the words a minute themselves.
     """
-    if words_per_minute is None or voice.engine != "espeak":
+    if words_per_minute is None:
         return voice
-    before = parse_settings(voice).pace_wpm
-    pace = round(before * words_per_minute / voice.words_per_minute)
-    pace = min(FASTEST_ESPEAK_WPM, max(SLOWEST_ESPEAK_WPM, pace))
-    if pace == before:
+    factor = words_per_minute / voice.words_per_minute
+    settings = dict(voice.engine_settings)
+    if voice.engine == "espeak":
+        before = parse_settings(voice).pace_wpm
+        pace = min(FASTEST_ESPEAK_WPM, max(SLOWEST_ESPEAK_WPM, round(before * factor)))
+        factor, settings["pace_wpm"] = pace / before, pace
+    elif voice.engine == "kokoro":
+        speed = float(settings.get("speed", 1.0))
+        faster = round(min(_FASTEST_SPEED, max(_SLOWEST_SPEED, speed * factor)), 3)
+        factor, settings["speed"] = faster / speed, faster
+    elif voice.engine != LIKENESS:
         return voice
-    settings = {**voice.engine_settings, "pace_wpm": pace}
+    if factor == 1.0:
+        return voice
     references = tuple(Path(reference) for reference in voice.references)
+    pace_wpm = round(voice.words_per_minute * factor, 1)
+    decides = {**settings, "words_per_minute": pace_wpm} if voice.engine == LIKENESS else settings
     return msgspec.structs.replace(
         voice,
-        words_per_minute=round(voice.words_per_minute * pace / before, 1),
+        words_per_minute=pace_wpm,
         engine_settings=settings,
-        sha256=_hash_sound(voice.engine, settings, references),
+        sha256=_hash_sound(voice.engine, decides, references),
     )
 
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from podcaster.audio import Samples
+from podcaster.levels import FRAME_S, Levels, compare_levels_db, measure_levels_db
 from podcaster.model import Transcript
 from podcaster.speakers.engine import SAMPLE_RATE_HZ
 from podcaster.speakers.recording import end_of
@@ -21,17 +21,11 @@ SHORTEST_STRETCH_S = 2.0
 SHORTEST_PRINTED_S = 0.8  # shorter ones are left out of voiceprints, too
 MOST_SPEECH_S = 75.0  # a voice; more does not change its print
 MOST_RECORDING_S = 900.0  # of all voices together: memory is bounded
-FRAME_S = 0.02
 
 _MARGIN_S = 0.1  # diarisers and transcribers are off by about this much
 _JOIN_S = 1.0  # the same voice goes on after a pause
 _AROUND_S = 3.0  # before and after a stretch, where its pauses are looked for
 _SEARCH_S = 1.0  # how far an end moves to come to lie in a pause
-_QUIETEST_DB = -90.0
-_MOST_SNR_DB = 60.0
-_PAUSE_DB = 30.0  # under the speech; what is quieter is no voice
-
-Levels = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -141,7 +135,7 @@ def gather(blocks: Iterator[Samples], spans: Sequence[Span]) -> Heard:
                 part.append(block[max(0, start - place) : end - place].copy())
         joined = np.concatenate((rest, block))
         whole = len(joined) // frame * frame
-        levels.append(_levels_db(joined[:whole].reshape(-1, frame)))
+        levels.append(measure_levels_db(joined[:whole], SAMPLE_RATE_HZ))
         rest = joined[whole:]
         place += len(block)
         if place >= needed:
@@ -151,12 +145,6 @@ def gather(blocks: Iterator[Samples], spans: Sequence[Span]) -> Heard:
         tuple(np.concatenate(part) if part else nothing for part in parts),
         np.concatenate(levels) if levels else nothing,
     )
-
-
-def _levels_db(frames: Samples) -> Levels:
-    power = np.mean(np.square(frames, dtype=np.float64), axis=1)
-    levels = 10.0 * np.log10(np.maximum(power, 10.0 ** (_QUIETEST_DB / 10.0)))
-    return np.asarray(levels, dtype=np.float32)
 
 
 def fit_span(span: Span, levels_db: Levels) -> Span:
@@ -179,24 +167,7 @@ def measure_snr_db(span: Span, levels_db: Levels) -> float:
     around = _frames(span.start_s - _AROUND_S, span.end_s + _AROUND_S, len(levels_db))
     if last <= first:
         return 0.0
-    speech_db = float(np.percentile(levels_db[first:last], 80))
-    # digital silence around a stretch says nothing of the noise in it
-    nearby = levels_db[around[0] : around[1]]
-    noise_db = float(np.percentile(nearby, 5))
-    return round(min(_MOST_SNR_DB, max(0.0, speech_db - noise_db)), 1)
-
-
-def keep_voiced(samples: Samples) -> Samples:
-    """What is left of a stretch's sound (16 kHz) without its pauses."""
-    frame = round(FRAME_S * SAMPLE_RATE_HZ)
-    count = len(samples) // frame
-    if count == 0:
-        return samples
-    levels = _levels_db(samples[: count * frame].reshape(-1, frame))
-    loud = levels > np.percentile(levels, 80) - _PAUSE_DB
-    # a tenth of a second on both sides: consonants are quiet
-    near = np.convolve(loud, np.ones(11), mode="same")[:count] > 0.5
-    return np.asarray(samples[: count * frame].reshape(-1, frame)[near].reshape(-1))
+    return compare_levels_db(levels_db[first:last], levels_db[around[0] : around[1]])
 
 
 def _frames(start_s: float, end_s: float, count: int) -> tuple[int, int]:

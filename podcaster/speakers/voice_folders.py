@@ -20,8 +20,8 @@ from podcaster.speakers.references import Passage
 REFERENCE_WAV = "reference.wav"
 REFERENCE_TOML = "reference.toml"
 VOICE_TOML = "voice.toml"
-# whoever records a consent has the voice cloned by this engine, or chooses another
-CLONING_ENGINE = "coqui"
+# whoever records a consent has the voice cloned by the best engine that is there
+CLONING_ENGINE = "clone"
 
 _LONGEST_NAME = 64
 
@@ -122,6 +122,15 @@ def write_voice(
     write_atomic(place.folder / REFERENCE_TOML, tomlkit.dumps(document).encode())
 
 
+def find_voice(voices: Path, show: str, speaker: str) -> Path | None:
+    """The folder of a show's speaker, whether a person changed what is in it or not."""
+    for path in sorted(voices.glob(f"*/{REFERENCE_TOML}")):
+        wrote = _read(path.parent) or {}
+        if (wrote.get("show"), wrote.get("speaker")) == (show, speaker):
+            return path.parent
+    return None
+
+
 def remove_stale(voices: Path, show: str, speakers: Collection[str]) -> Iterator[str]:
     """Remove a show's references whose speaker is no more, unless a person changed them.
 
@@ -145,7 +154,7 @@ def remove_stale(voices: Path, show: str, speakers: Collection[str]) -> Iterator
 def _format_voice(name: str, note: VoiceNote) -> str:
     document = tomlkit.document()
     document.add(tomlkit.comment("Cut from a show. Nobody has consented to its use yet, so it is"))
-    document.add(tomlkit.comment("not cloned: that takes a [consent] (see docs/voices.md)."))
+    document.add(tomlkit.comment("not cloned: `podcaster voice add --show` records a consent."))
     who = note.name or note.speaker
     document.update(
         {

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 
 from podcaster.audio import Samples, decode
+from podcaster.levels import keep_voiced
 from podcaster.model import Transcript
 from podcaster.speakers.engine import SAMPLE_RATE_HZ, Vector, VoiceEncoder
 from podcaster.speakers.recording import LocalSpeaker, Stretch
@@ -16,7 +17,6 @@ from podcaster.speakers.stretches import (
     Span,
     fit_span,
     gather,
-    keep_voiced,
     measure_snr_db,
     plan_spans,
 )
@@ -66,7 +66,7 @@ def _print_voice(
     lengths: list[float] = []
     spans: list[Span] = []
     for span, sound in heard:
-        voiced = keep_voiced(sound)
+        voiced = keep_voiced(sound, SAMPLE_RATE_HZ)
         if np.any(voiced):
             prints.append(encoder.embed(voiced))
             lengths.append(len(voiced) / SAMPLE_RATE_HZ)

@@ -141,11 +141,13 @@ def test_what_affects_the_sound_changes_the_hash_and_nothing_else_does(tmp_path:
 
 
 def test_the_bytes_of_references_belong_to_the_hash(tmp_path: Path) -> None:
-    path = write_voice(tmp_path, GOOD.replace("[settings]", 'references = ["a.wav"]\n[settings]'))
+    more = 'references = ["a.wav"]\nlanguages = ["en"]\n[settings]'
+    path = write_voice(tmp_path, GOOD.replace("[settings]", more))
     (path.parent / "a.wav").write_bytes(b"one")
     first = read_voice(path)
     (path.parent / "a.wav").write_bytes(b"two")
     assert first.references == (str((path.parent / "a.wav").resolve()),)
+    assert first.engine == "clone"
     assert read_voice(path).sha256 != first.sha256
 
 

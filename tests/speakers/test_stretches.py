@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podcaster.audio import Samples
+from podcaster.levels import keep_voiced
 from podcaster.model import Transcript, Utterance
 from podcaster.speakers.recording import LocalSpeaker, Stretch
 from podcaster.speakers.references import (
@@ -21,7 +22,6 @@ from podcaster.speakers.stretches import (
     Span,
     fit_span,
     gather,
-    keep_voiced,
     measure_snr_db,
     plan_spans,
 )
@@ -133,7 +133,7 @@ def test_a_span_is_fitted_to_pauses() -> None:
 
 def test_pauses_are_no_part_of_a_voice() -> None:
     speech, silence = syllables(2.0), np.zeros(3 * RATE, dtype=np.float32)
-    kept = keep_voiced(np.concatenate([speech, silence, speech]))
+    kept = keep_voiced(np.concatenate([speech, silence, speech]), RATE)
     assert len(kept) < 4.6 * RATE
     assert float(np.sum(kept**2)) == pytest.approx(2 * float(np.sum(speech**2)), rel=0.01)
 
