@@ -254,18 +254,18 @@ class EspeakVoicer:
         return Speech(np.concatenate(pieces), rate_hz, tuple(ends_s))
 
     def spell_phonemes(
-        self, sentences: Sequence[str], *, language: str
+        self, sentences: Sequence[str], *, language: str, accent: str = "en-us"
     ) -> tuple[tuple[str, ...], ...]:
-        """How sentences are said in IPA: the clauses of each, in eSpeak's standard accent.
+        """How sentences are said in IPA: the clauses of each; English in that accent.
 
         Raises VoiceError for a language that eSpeak does not have.
         """
         if self._shared is None:
             raise EngineError("This eSpeak voicer is closed.")
-        neutral = EspeakSettings()
-        accent = find_accent(neutral, language)
+        neutral = EspeakSettings(accent=accent)
+        spoken = find_accent(neutral, language)
         with _lock:
-            self._shared.choose(accent, neutral)
+            self._shared.choose(spoken, neutral)
             return tuple(
                 self._shared.spell_phonemes(_speakable(sentence)) for sentence in sentences
             )
