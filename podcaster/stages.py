@@ -1,11 +1,16 @@
 """The stages of an episode, as rows of the pipeline's table."""
 
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from importlib.metadata import version as installed_version
+from pathlib import Path
 
 import msgspec
 
+from podcaster.audio import Samples
 from podcaster.editing import hash_script, read_spoken_script, read_stage_record
+from podcaster.engines import describe_engine, open_engine
 from podcaster.mix import stage as mix_stage
 from podcaster.model import Record, Timeline, parse, to_json
 from podcaster.pipeline import EpisodeContext, Made, Plan, Stage
@@ -16,10 +21,12 @@ from podcaster.run import (
     read_bytes,
 )
 from podcaster.speaking import SpeakStage, cast_run, read_clips
+from podcaster.units import SAMPLE_RATE_HZ
 from podcaster.writing import WriteStage
 
 TIMELINE = "timeline.json"
 MP3 = "episode.mp3"
+MARKER = "audioseal"
 
 
 class MixStage:
@@ -31,13 +38,19 @@ class MixStage:
         """The clips in their order, the chapters and the options decide."""
         clips = read_stage_record(context.run, "speak")
         script = read_spoken_script(context.run)
+        engine = f"av {installed_version('av')}, numpy {installed_version('numpy')}"
+        options = {
+            **msgspec.structs.asdict(context.settings.mix),
+            "seed": context.settings.seed,
+        }
+        if context.settings.mix.watermark:
+            engine += f", {describe_engine('mark', MARKER)}"
+        else:
+            del options["watermark"]  # episodes from before there were any stay as they are
         return Plan(
             version=mix_stage.STAGE_VERSION,
-            engine=f"av {installed_version('av')}, numpy {installed_version('numpy')}",
-            options={
-                **msgspec.structs.asdict(context.settings.mix),
-                "seed": context.settings.seed,
-            },
+            engine=engine,
+            options=options,
             inputs={"script": hash_script(script), "clips": _hash_outputs(clips)},
         )
 
@@ -52,15 +65,17 @@ class MixStage:
     def execute(self, context: EpisodeContext, plan: Plan) -> Made:
         """Mix, master, encode, measure."""
         speak_folder = context.run.path / "speak"
-        result = mix_stage.mix(
-            read_spoken_script(context.run),
-            read_clips(speak_folder),
-            speak_folder,
-            context.run.stage_folder(self.name),
-            context.settings.mix,
-            seed=context.settings.seed,
-            progress=context.progress,
-        )
+        with _open_mark(context) as mark:
+            result = mix_stage.mix(
+                read_spoken_script(context.run),
+                read_clips(speak_folder),
+                speak_folder,
+                context.run.stage_folder(self.name),
+                context.settings.mix,
+                seed=context.settings.seed,
+                progress=context.progress,
+                mark=mark,
+            )
         counts = {**result.counts, **msgspec.structs.asdict(result.loudness)}
         return Made(result.outputs, done=1, reused=0, counts=counts)
 
@@ -127,6 +142,18 @@ class PublishStage:
 
 
 EPISODE_STAGES: tuple[Stage, ...] = (WriteStage(), SpeakStage(), MixStage(), PublishStage())
+
+
+@contextmanager
+def _open_mark(context: EpisodeContext) -> Iterator[Callable[[Samples], Samples] | None]:
+    """Lend what marks the sound, if that is asked for. Raises EngineMissing."""
+    folder = context.settings.mix.watermark
+    if not folder:
+        yield None
+        return
+    place = str((context.home / Path(folder).expanduser()).resolve())
+    with closing(open_engine("mark", MARKER, model=place)) as marker:
+        yield lambda samples: marker.mark(samples, SAMPLE_RATE_HZ)
 
 
 def _hash_outputs(record: Record) -> str:

@@ -32,6 +32,13 @@ class MixOptions(Noun, frozen=True):
     room_tone_db: Annotated[
         float, msgspec.Meta(ge=-120, le=-40, description="level of the room under everything (RMS)")
     ] = -68.0
+    watermark: Annotated[
+        str,
+        msgspec.Meta(
+            max_length=1000,
+            description="folder of AudioSeal's files: an inaudible mark is put in; empty: none is",
+        ),
+    ] = ""
     bitrate_kbps: Annotated[
         Literal[64, 96, 128, 160, 192, 256, 320],
         msgspec.Meta(description="of the MP3, constant"),

@@ -68,11 +68,13 @@ def mix(
     *,
     seed: int,
     progress: Progress,
+    mark: Callable[[Samples], Samples] | None = None,
 ) -> MixResult:
     """Mix `clips`, one for each of the script's turns in order, into `folder`/episode.mp3.
 
     Writes the timeline beside it, and stems where the options ask for them. Memory does not grow
-    with the episode's length. The same arguments give the same bytes.
+    with the episode's length. The same arguments give the same bytes. `mark` is put on each block
+    of the programme, music included, before it is mastered.
     Raises RunError where a clip is missing or broken, or where `folder` cannot be written.
     """
     channels = 2 if options.stereo else 1
@@ -94,7 +96,7 @@ def mix(
     stems = _stem_names(plan) if options.stems else {}
     try:
         with _stem_writer(folder, stems, channels) as stem:
-            lufs = _render(plan, raw, stem, lambda share: report(_RENDERED * share))
+            lufs = _render(plan, raw, stem, lambda share: report(_RENDERED * share), mark)
         programme = Programme(raw, channels, plan.samples, lufs)
         with atomic_path(folder / EPISODE_NAME) as temporary:
             loudness, encoded = master(
@@ -183,12 +185,15 @@ def _render(
     raw: Path,
     stem: Callable[[str, Samples], None] | None,
     report: Callable[[float], None],
+    mark: Callable[[Samples], Samples] | None,
 ) -> float:
     """Render into the file `raw` and return the programme's integrated loudness."""
     meter = LoudnessMeter(SAMPLE_RATE_HZ, plan.channels, true_peak=False)
     done = 0
     with writing(raw), raw.open("wb") as file:
         for block in render_blocks(plan, stem):
+            if mark is not None:
+                block = mark(block)
             file.write(np.ascontiguousarray(block, dtype="<f4").data)
             meter.add(block)
             done += len(block)

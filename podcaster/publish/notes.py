@@ -16,14 +16,15 @@ _CONSENTS = {
     "public-domain": "public domain",
 }
 _LONGEST_URL = 2000
+DISCLOSURE_START = "This episode was made with AI"
 
 
 def disclose(names: Sequence[str]) -> str:
     """The sentence that says that AI made this episode, and that these people did not speak."""
     who = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     return (
-        "This episode was made with AI: the conversation is generated and the voices are "
-        f"synthetic. {who} did not take part in it and did not say these words."
+        f"{DISCLOSURE_START}: the conversation is generated and the voices are synthetic. "
+        f"{who} did not take part in it and did not say these words."
     )
 
 

@@ -6,19 +6,70 @@ to run. Specification: C2PA 2.x; the source type is IPTC's `trainedAlgorithmicMe
 """
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import msgspec
 
 from podcaster import __version__
 from podcaster.errors import ConfigError, EngineError, EngineMissing, foreign
+from podcaster.model import Noun, Script, Voice
+from podcaster.publish.text import clean_line
 
 CERTIFICATE_VARIABLE = "PODCASTER_SIGN_CERT"
 KEY_VARIABLE = "PODCASTER_SIGN_KEY"
 ALGORITHM_VARIABLE = "PODCASTER_SIGN_ALGORITHM"
 ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
+MAKING_LABEL = "podcaster.making"  # of the assertion that is our own
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 _LONGEST_PEM_BYTES = 1_000_000
 
 
-def sign_mp3(path: Path, *, title: str) -> None:
+class UsedVoice(Noun, frozen=True):
+    """Who sounded how: a speaker's name, the voice, its engine, and how its use was allowed.
+
+    `consent` is the kind (self, written, licensed, public-domain), or `not needed` for a voice
+    that is nobody's. Who consented, when and where the proof lies stays private.
+    """
+
+    speaker: str
+    role: str
+    voice: str
+    engine: str
+    consent: str
+
+
+class Making(Noun, frozen=True):
+    """How an episode was made, as far as a listener may know: our assertion in the manifest."""
+
+    disclosure: str
+    model: str
+    voices: tuple[UsedVoice, ...]
+
+
+def describe_making(script: Script, voices: Mapping[str, Voice], *, disclosure: str) -> Making:
+    """Say what made an episode; `voices` are by speaker id. Of the model's path its name stays."""
+    model = PurePosixPath(PureWindowsPath(script.model).as_posix()).name
+    used = []
+    for speaker in script.speakers:
+        voice = voices[speaker.id]
+        kind = voice.consent.kind if voice.consent else "not needed"
+        used.append(
+            UsedVoice(
+                speaker=clean_line(speaker.name, fallback="?"),
+                role=speaker.role,
+                voice=voice.name,
+                engine=voice.engine,
+                consent="unrecorded" if voice.references and not voice.consent else kind,
+            )
+        )
+    return Making(
+        disclosure=disclosure, model=clean_line(model, fallback="unknown"), voices=tuple(used)
+    )
+
+
+def sign_mp3(path: Path, *, title: str, making: Making) -> None:
     """Replace the tagged MP3 at `path` with the same one and a signed manifest in its tag.
 
     Sign last: the manifest covers every byte, tags included, and the ID3 tag becomes version 2.4.
@@ -46,23 +97,44 @@ def sign_mp3(path: Path, *, title: str) -> None:
         with foreign(EngineError, "Signing the MP3 with c2pa"):
             info = c2pa.C2paSignerInfo(algorithm, certificate, key, b"")
             info.ta_url = None  # no time stamp from a server: publishing works offline
-            with c2pa.Signer.from_info(info) as signer, c2pa.Builder(_manifest(title)) as builder:
-                builder.set_intent(
-                    c2pa.C2paBuilderIntent.CREATE,
-                    c2pa.C2paDigitalSourceType.TRAINED_ALGORITHMIC_MEDIA,
-                )
-                with path.open("rb") as source, signed.open("w+b") as target:
-                    builder.sign(signer, "audio/mpeg", source, target)
+            with (
+                c2pa.Signer.from_info(info) as signer,
+                c2pa.Builder(_manifest(title, making)) as builder,
+                path.open("rb") as source,
+                signed.open("w+b") as target,
+            ):
+                builder.sign(signer, "audio/mpeg", source, target)
             signed.replace(path)
     finally:
         signed.unlink(missing_ok=True)
 
 
-def _manifest(title: str) -> dict[str, object]:
+def _manifest(title: str, making: Making) -> dict[str, Any]:
+    """The manifest's definition: what was done, and our own assertion."""
+    ours = {"name": "podcaster", "version": __version__}
+    engines = ", ".join(sorted({voice.engine for voice in making.voices}))
+    actions = [
+        {
+            "action": "c2pa.created",
+            "digitalSourceType": SOURCE_TYPE,
+            "softwareAgent": ours,
+            "description": f"The conversation was written by the model {making.model}.",
+        },
+        {
+            "action": "podcaster.spoken",
+            "softwareAgent": ours,
+            "description": f"Synthetic voices spoke it: {engines}.",
+        },
+        {"action": "podcaster.mixed", "softwareAgent": ours},
+    ]
     return {
         "title": title,
         "format": "audio/mpeg",
-        "claim_generator_info": [{"name": "podcaster", "version": __version__}],
+        "claim_generator_info": [ours],
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": {"actions": actions}},
+            {"label": MAKING_LABEL, "data": msgspec.to_builtins(making), "kind": "Json"},
+        ],
     }
 
 

@@ -17,7 +17,7 @@ from podcaster.publish.notes import (
     guests_of,
 )
 from podcaster.publish.options import PublishOptions
-from podcaster.publish.provenance import sign_mp3
+from podcaster.publish.provenance import Making, describe_making, sign_mp3
 from podcaster.publish.tags import Tags, check_mp3, write_tags
 from podcaster.publish.text import clean_line, clean_text, shorten
 from podcaster.publish.transcripts import TRANSCRIPT_WRITERS, make_sentences
@@ -75,7 +75,10 @@ def publish(
     cover = make_cover(options.show, " & ".join(guests_of(script)[:2]), seed=script.seed)
     write_atomic(folder / COVER_NAME, cover)
     progress.report("publish", 1, total, "files")
-    _write_audio(script, timeline, mp3, folder, options, day, cover, disclosure)
+    making = None
+    if options.sign:
+        making = describe_making(script, voices, disclosure=disclose(guests_of(script)))
+    _write_audio(script, timeline, mp3, folder, options, day, cover, disclosure, making)
     progress.report("publish", 2, total, "files")
     sentences = make_sentences(script, timeline)
     for name, write in TRANSCRIPT_WRITERS.items():
@@ -138,6 +141,7 @@ def _write_audio(
     day: date,
     cover: bytes,
     disclosure: bool,
+    making: Making | None,
 ) -> None:
     tags = Tags(
         title=_title(script, options),
@@ -154,8 +158,8 @@ def _write_audio(
     with atomic_path(folder / AUDIO_NAME) as temporary:
         shutil.copyfile(mp3, temporary)
         write_tags(temporary, tags)
-        if options.sign:
-            sign_mp3(temporary, title=tags.title)
+        if making is not None:
+            sign_mp3(temporary, title=tags.title, making=making)
 
 
 def _describe(script: Script, disclosure: bool, *, disclosure_first: bool = False) -> str:

@@ -41,7 +41,14 @@ class Conversation:
     clips_folder: Path
     folder: Path
 
-    def mix(self, *, seed: int = 5, folder: Path | None = None, **options: object) -> MixResult:
+    def mix(
+        self,
+        *,
+        seed: int = 5,
+        folder: Path | None = None,
+        mark: Callable[[np.ndarray], np.ndarray] | None = None,
+        **options: object,
+    ) -> MixResult:
         return mix(
             self.script,
             self.clips,
@@ -50,6 +57,7 @@ class Conversation:
             MixOptions(**options),  # type: ignore[arg-type]
             seed=seed,
             progress=Silence(),
+            mark=mark,
         )
 
 

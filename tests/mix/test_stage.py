@@ -185,6 +185,28 @@ def test_the_stems_add_up(interview: Any) -> None:
         assert not stems[other][begin:end].any()
 
 
+def test_a_mark_is_put_on_the_whole_programme(interview: Any) -> None:
+    interview.mix(folder=interview.folder / "plain")
+    times: list[int] = []
+
+    def mark(block: np.ndarray) -> np.ndarray:
+        # a tone where neither speech nor music is
+        moments = (sum(times) + np.arange(len(block))) / 44_100
+        times.append(len(block))
+        tone = 0.02 * np.sin(2 * np.pi * 15_000 * moments)
+        return (block + tone[:, None]).astype(np.float32)
+
+    marked = interview.mix(folder=interview.folder / "marked", mark=mark)
+    assert sum(times) / 44_100 == pytest.approx(marked.timeline.duration_s, abs=0.001)
+    shares = []
+    for name in ("plain", "marked"):
+        sound = decode_all(interview.folder / name / "episode.mp3")[:, 0]
+        power = np.square(np.abs(np.fft.rfft(sound)))
+        hz = np.fft.rfftfreq(len(sound), 1 / 44_100)
+        shares.append(power[(hz > 14_900) & (hz < 15_100)].sum() / power.sum())
+    assert shares[1] > 100 * shares[0]
+
+
 def test_without_stems_there_are_none(interview: Any) -> None:
     result = interview.mix()
     assert result.outputs == ("episode.mp3", "timeline.json")

@@ -1,60 +1,25 @@
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from podcaster.errors import ConfigError, EngineError
-from podcaster.model import Episode
+from podcaster.model import Consent, Episode
 from podcaster.publish.options import PublishOptions
-from podcaster.publish.provenance import sign_mp3
+from podcaster.publish.provenance import Making, describe_making, sign_mp3
+from tests.signing_chain import make_chain
 
 Publisher = Callable[..., tuple[Path, Episode]]
 
-EXTENSIONS = """
-[ca]
-basicConstraints=critical,CA:true
-keyUsage=critical,keyCertSign,cRLSign
-subjectKeyIdentifier=hash
-[leaf]
-basicConstraints=critical,CA:false
-keyUsage=critical,digitalSignature
-extendedKeyUsage=critical,emailProtection
-subjectKeyIdentifier=hash
-authorityKeyIdentifier=keyid
-"""
-
-
-def run_openssl(folder: Path, command: str) -> None:
-    subprocess.run(["openssl", *command.split()], cwd=folder, check=True, capture_output=True)
+MAKING = Making(disclosure="AI made it.", model="builtin", voices=())
 
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate authority of the test's own, and a signing certificate that it issued."""
-    if not shutil.which("openssl"):
-        pytest.skip("openssl is not installed, so no certificate can be made")
-    folder = tmp_path_factory.mktemp("chain")
-    (folder / "x.cnf").write_text(EXTENSIONS)
-    for name in ("ca", "leaf"):
-        run_openssl(
-            folder, f"genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out {name}.key"
-        )
-        run_openssl(folder, f"req -new -key {name}.key -subj /O=Test/CN={name} -out {name}.csr")
-    signing = "-days 30 -sha256 -extfile x.cnf"
-    run_openssl(
-        folder, f"x509 -req -in ca.csr -signkey ca.key {signing} -extensions ca -out ca.pem"
-    )
-    run_openssl(
-        folder,
-        f"x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial {signing} "
-        "-extensions leaf -out leaf.pem",
-    )
-    chain = (folder / "leaf.pem").read_text() + (folder / "ca.pem").read_text()
-    (folder / "chain.pem").write_text(chain)
-    return folder
+    return make_chain(tmp_path_factory.mktemp("chain"))
 
 
 @pytest.fixture
@@ -79,6 +44,9 @@ def test_a_signed_episode_says_that_an_algorithm_made_it(
     assert "trainedAlgorithmicMedia" in text
     active = manifest["manifests"][manifest["active_manifest"]]
     assert active["title"] == episode.title
+    assertions = {assertion["label"]: assertion["data"] for assertion in active["assertions"]}
+    assert assertions["podcaster.making"]["model"] == "builtin"
+    assert assertions["c2pa.actions.v2"]["actions"][0]["action"] == "c2pa.created"
     codes = {s["code"] for s in manifest.get("validation_status", [])}
     assert not codes - {"signingCredential.untrusted"}, codes
     tags = ID3(path)
@@ -126,7 +94,7 @@ def test_a_file_that_is_not_pem_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     other.write_text("hello")
     monkeypatch.setenv("PODCASTER_SIGN_CERT", str(other))
     with pytest.raises(ConfigError, match="not a certificate chain in PEM form"):
-        sign_mp3(tmp_path / "episode.mp3", title="x")
+        sign_mp3(tmp_path / "episode.mp3", title="x", making=MAKING)
 
 
 def test_an_unknown_algorithm_lists_the_known_ones(
@@ -134,7 +102,7 @@ def test_an_unknown_algorithm_lists_the_known_ones(
 ) -> None:
     monkeypatch.setenv("PODCASTER_SIGN_ALGORITHM", "md5")
     with pytest.raises(ConfigError, match="expected one of es256"):
-        sign_mp3(tmp_path / "episode.mp3", title="x")
+        sign_mp3(tmp_path / "episode.mp3", title="x", making=MAKING)
 
 
 def test_without_the_extra_the_install_command_is_given(
@@ -148,3 +116,22 @@ def test_without_the_extra_the_install_command_is_given(
     with pytest.raises(EngineMissing) as caught:
         publish_run(options=PublishOptions(sign=True))
     assert "pip install 'podcaster[provenance]'" in caught.value.next_step
+
+
+def test_what_the_manifest_says_of_voices_holds_no_proof_and_no_path(make: SimpleNamespace) -> None:
+    consent = Consent(kind="written", by="Kim Example", on="2026-11-20", proof="consent.pdf")
+    mine = msgspec.structs.replace(
+        make.voice("kim"), engine="coqui", references=("/home/kim/a.wav",), consent=consent
+    )
+    script = make.script(model="/home/kim/models/talk-q4.gguf")
+    making = describe_making(
+        script, {"host": make.voice("ada"), "guest": mine}, disclosure="AI made it."
+    )
+    assert making.model == "talk-q4.gguf"
+    assert [(v.role, v.voice, v.engine, v.consent) for v in making.voices] == [
+        ("host", "ada", "espeak", "not needed"),
+        ("guest", "kim", "coqui", "written"),
+    ]
+    text = msgspec.json.encode(making).decode()
+    for private in ("Kim Example", "consent.pdf", "2026-11-20", "/home/kim", "a.wav"):
+        assert private not in text
