@@ -13,13 +13,20 @@ def setup(
         list[str] | None,
         typer.Argument(metavar="[TIER|MODEL]...", help="What to download; nothing: list only."),
     ] = None,
+    accept_licence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="You accept this licence of a model that you name: cpml, of xtts-v2.",
+        ),
+    ] = None,
     json_output: Json = False,
     home: Home = None,
 ) -> None:
     """List the models of each tier and what this machine can run; download those named."""
     place = resolve_home(home)
-    if what:
-        _download(what, as_json=json_output)
+    if what or accept_licence:
+        _download(what or [], accept_licence or [], as_json=json_output)
     else:
         _list_models(place, as_json=json_output)
 
@@ -29,7 +36,6 @@ def _list_models(home: Any, *, as_json: bool) -> None:
 
     from podcaster.setup.cache import list_offers
     from podcaster.setup.machine import survey
-    from podcaster.setup.speech import list_speech_offers
     from podcaster.terminal import format_table
     from podcaster.units import format_bytes
 
@@ -47,44 +53,85 @@ def _list_models(home: Any, *, as_json: bool) -> None:
         for offer in offers
     ]
     table = format_table(("TIER", "MODEL", "SIZE", "LICENCE", "HERE", "ON THIS MACHINE"), rows)
-    listening = [
-        {"name": one.model.name, "licence": one.model.licence, "path": str(one.path or "")}
-        for one in list_speech_offers()
-    ]
-    heard = format_table(
-        ("LISTENS", "ABOUT", "LICENCE", "HERE", "FOR"),
-        [
-            (
-                one.model.name,
-                one.model.about,
-                one.model.licence,
-                "here" if one.path else "-",
-                one.model.purpose,
-            )
-            for one in list_speech_offers()
-        ],
-    )
+    listening, heard = _list_listening()
+    speaking, spoken = _list_speaking()
     result = {
         "machine": msgspec.to_builtins(machine),
         "models": [msgspec.to_builtins(offer) for offer in offers],
         "speech_models": listening,
+        "voice_models": speaking,
     }
     how = "Download with `podcaster setup TIER`, or by name."
-    emit(result, as_json=as_json, text=f"{table}\n\n{heard}\n\n{how}")
+    emit(result, as_json=as_json, text=f"{table}\n\n{heard}\n\n{spoken}\n\n{how}")
 
 
-def _download(names: list[str], *, as_json: bool) -> None:
+def _list_listening() -> tuple[list[dict[str, str]], str]:
+    """The models that listen, for programs and as a table."""
+    from podcaster.setup.speech import list_speech_offers
+    from podcaster.terminal import format_table
+
+    offers = list_speech_offers()
+    rows = [
+        (
+            one.model.name,
+            one.model.about,
+            one.model.licence,
+            "here" if one.path else "-",
+            one.model.purpose,
+        )
+        for one in offers
+    ]
+    listed = [
+        {"name": one.model.name, "licence": one.model.licence, "path": str(one.path or "")}
+        for one in offers
+    ]
+    return listed, format_table(("LISTENS", "ABOUT", "LICENCE", "HERE", "FOR"), rows)
+
+
+def _list_speaking() -> tuple[list[dict[str, Any]], str]:
+    """The models that speak, for programs and as a table."""
+    from podcaster.setup.voices import list_voice_offers
+    from podcaster.terminal import format_table
+
+    offers = list_voice_offers()
+    rows = [
+        (
+            one.model.name,
+            one.model.files.about,
+            one.model.files.licence + ("" if one.accepted else ", yours to accept"),
+            "here" if one.path else "-",
+            one.model.files.purpose,
+        )
+        for one in offers
+    ]
+    listed = [
+        {
+            "name": one.model.name,
+            "licence": one.model.files.licence,
+            "accepted": one.accepted,
+            "path": str(one.path or ""),
+        }
+        for one in offers
+    ]
+    return listed, format_table(("SPEAKS", "ABOUT", "LICENCE", "HERE", "FOR"), rows)
+
+
+def _download(names: list[str], licences: list[str], *, as_json: bool) -> None:
     from podcaster.setup.catalogue import choose_models
     from podcaster.setup.download import download
     from podcaster.setup.speech import choose_speech_models, download_speech_models
+    from podcaster.setup.voices import check_accepting, choose_voice_models, download_voice_models
     from podcaster.terminal import TerminalProgress
 
     listening = choose_speech_models(names)
-    heard = {model.name for model in listening}
-    models = choose_models([name for name in names if name not in heard])
+    speaking = choose_voice_models(names)
+    check_accepting(licences, speaking)
+    others = {*(model.name for model in listening), *(model.name for model in speaking)}
+    models = choose_models([name for name in names if name not in others])
     with TerminalProgress() as progress:
         downloads: list[Any] = [*download(models, progress)]
         downloads += download_speech_models(listening, progress)
+        downloads += download_voice_models(speaking, licences, progress)
     rows = [
         {
             "name": one.model.name,

@@ -18,7 +18,7 @@ from podcaster.setup.download import TIMEOUT_S, download_file, explaining, open_
 from podcaster.setup.machine import hub_cache_folder
 from podcaster.transcribe.models import ALIGNER_REPOSITORIES
 
-SpeechKind = Literal["transcribe", "align"]
+SpeechKind = Literal["transcribe", "align", "speak"]
 
 
 @dataclass(frozen=True)
