@@ -3,6 +3,7 @@
 Samples are float32 in [-1, 1], mono `(n_samples,)` or stereo `(n_samples, 2)`.
 """
 
+import io
 import wave
 from collections import deque
 from collections.abc import Iterator
@@ -57,12 +58,18 @@ class AudioInfo:
 
 def write_wav(path: Path, samples: Samples, sample_rate_hz: int) -> None:
     """Write 16-bit PCM; samples beyond ±1 are clipped. Raises OSError."""
-    channels = 1 if samples.ndim == 1 else samples.shape[1]
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(channels)
+    path.write_bytes(format_wav(samples, sample_rate_hz))
+
+
+def format_wav(samples: Samples, sample_rate_hz: int) -> bytes:
+    """A WAV file of 16-bit PCM; samples beyond ±1 are clipped."""
+    whole = io.BytesIO()
+    with wave.open(whole, "wb") as file:
+        file.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
         file.setsampwidth(2)
         file.setframerate(sample_rate_hz)
         file.writeframes(to_pcm16(samples))
+    return whole.getvalue()
 
 
 def read_wav(path: Path) -> tuple[Samples, int]:

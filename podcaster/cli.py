@@ -17,6 +17,7 @@ from podcaster.commands.machine import doctor, setup
 from podcaster.commands.runs import config, runs_app
 from podcaster.commands.show import show_app
 from podcaster.commands.telling import PLAIN
+from podcaster.commands.verify import verify
 from podcaster.commands.voice import voice_app
 
 app = typer.Typer(help="Turn a podcast that exists into one that does not.", **PLAIN)
@@ -26,6 +27,7 @@ app.add_typer(show_app, name="show")
 app.add_typer(runs_app, name="runs")
 app.add_typer(voice_app, name="voice")
 app.add_typer(feed_app, name="feed")
+app.command()(verify)
 app.command()(setup)
 app.command()(doctor)
 app.command()(config)
@@ -53,4 +55,6 @@ def main() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+    # libraries' bars between our own lines; tqdm asks once, when it is imported
+    os.environ.setdefault("TQDM_DISABLE", "1")
     app()

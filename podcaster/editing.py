@@ -1,7 +1,10 @@
 """The script that is to be spoken: what the program wrote, or what a person made of it."""
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from podcaster.errors import RunError
 from podcaster.model import Record, Script, parse, to_json
@@ -11,8 +14,11 @@ from podcaster.run import (
     read_bytes,
     read_record,
     sha256_file,
+    write_atomic,
+    write_record,
 )
 from podcaster.write.markdown import parse_script
+from podcaster.write.marks import mark_turns
 
 SCRIPT_JSON = "script.json"
 SCRIPT_MD = "script.md"
@@ -52,6 +58,28 @@ def read_stage_record(run: Run, stage: str) -> Record:
             next_step=f"Type `podcaster resume {run.name}`.",
         )
     return record
+
+
+def mark_script(run: Run, marks: Mapping[int, str]) -> None:
+    """Put comments before turns of `script.md` (numbers from 0) that want a person's look.
+
+    Marks of before go. A script that nobody has edited counts as unedited afterwards. Raises
+    InputError for a script that cannot be read, RunError.
+    """
+    folder = run.path / "write"
+    path = folder / SCRIPT_MD
+    record = read_stage_record(run, "write")
+    edited = find_edit(folder, record)
+    if edited == SCRIPT_JSON or not path.is_file():
+        return  # it is not what was spoken
+    text = read_bytes(path).decode("utf-8", "replace")
+    marked = mark_turns(text, marks, str(path))
+    if marked == text:
+        return
+    write_atomic(path, marked.encode())
+    if edited is None:
+        outputs = {**record.outputs, SCRIPT_MD: sha256_file(path)}
+        write_record(folder / RECORD_NAME, replace(record, outputs=outputs))
 
 
 def hash_script(script: Script) -> str:

@@ -17,13 +17,15 @@ from podcaster.errors import ConfigError, EngineMissing
 class EngineEntry:
     """Where an engine is: `module:Class`, and the extra (None: the base install has it).
 
-    `quick`: a voicer that speaks so fast that the writer may try how long a turn takes.
+    `quick`: a voicer that speaks so fast that the writer may try how long a turn takes; `batch`:
+    how many clips a voicer likes to be handed at once.
     `distributions`: the packages whose versions affect what comes out.
     """
 
     target: str
     extra: str | None
     quick: bool = False
+    batch: int = 1
     distributions: tuple[str, ...] = ()
 
 
@@ -66,8 +68,22 @@ ENGINES: dict[str, dict[str, EngineEntry]] = {
         ),
     },
     "write": {"llama_cpp": EngineEntry("podcaster.write.llama_cpp:LlamaCppWriter", None)},
+    "mark": {
+        "audioseal": EngineEntry(
+            "podcaster.mark.audioseal:AudioSealMarker", "watermark", distributions=("audioseal",)
+        ),
+    },
     "read": {"llama_cpp": EngineEntry("podcaster.write.llama_reading:LlamaCppReader", None)},
-    "speak": {"espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None, quick=True)},
+    "speak": {
+        "espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None, quick=True),
+        "likeness": EngineEntry("podcaster.speak.likeness:LikenessVoicer", None),
+        "coqui": EngineEntry(
+            "podcaster.speak.coqui:CoquiVoicer", "tts", batch=8, distributions=("coqui-tts",)
+        ),
+        "kokoro": EngineEntry(
+            "podcaster.speak.kokoro:KokoroVoicer", "kokoro", distributions=("kokoro-onnx",)
+        ),
+    },
 }
 
 

@@ -59,11 +59,16 @@ def start_episode(
 
 
 def reopen_episode(
-    home: Path, reference: str, *, voices: Mapping[str, str]
+    home: Path, reference: str, *, voices: Mapping[str, str], cluster: str | None = None
 ) -> tuple[Run, Settings]:
-    """Open a run again; `voices` (role or name → voice) are added to its configuration."""
+    """Open a run again; `voices` (role or name → voice) are added to its configuration.
+
+    Where the work is done is not the run's: `cluster`, or what the workspace says.
+    """
     run = open_run(home, reference, "episode")
-    settings = read_settings(run)
+    flags = {} if cluster is None else {"cluster.address": cluster}
+    here = load_configuration(home, flags, os.environ).settings
+    settings = msgspec.structs.replace(read_settings(run), cluster=here.cluster)
     if voices:
         values = settings_by_key(settings)
         values["speak.voices"] = {**settings.speak.voices, **voices}
@@ -91,6 +96,7 @@ def make_episode(
     until: str,
     publish: bool,
     progress: Progress,
+    preview: bool = False,
 ) -> dict[str, Any]:
     """Bring a run up to date and say where everything is: the result of `episode` and `resume`.
 
@@ -98,7 +104,7 @@ def make_episode(
     """
     if publish:
         read_feed(home)  # fails now, and not after the work, where there is no feed
-    context = EpisodeContext(home, run, settings, progress)
+    context = EpisodeContext(home, run, settings, progress, preview=preview)
     with run.lock():
         reports = run_stages(context, EPISODE_STAGES, until=until)
         published = None

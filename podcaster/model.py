@@ -248,7 +248,8 @@ class Voice(Noun, frozen=True):
 class Clip(Noun, frozen=True):
     """One turn, spoken: a mono 16-bit WAV file inside the run folder.
 
-    `sentences` are captions with times from the start of the clip.
+    `sentences` are captions with times from the start of the clip. `take` is the number of the
+    take that was kept, from 0; `faults` say what is wrong with it, where none was good.
     """
 
     path: str
@@ -259,6 +260,7 @@ class Clip(Noun, frozen=True):
     sentences: tuple[Segment, ...]
     take: int = 0
     quality: dict[str, float] = {}
+    faults: tuple[str, ...] = ()
 
 
 class TimelineTurn(Noun, frozen=True):

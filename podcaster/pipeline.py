@@ -57,12 +57,16 @@ class StageReport:
 
 @dataclass
 class EpisodeContext:
-    """What the stages of one episode share while they run."""
+    """What the stages of one episode share while they run.
+
+    With `preview` it can be heard while it is spoken.
+    """
 
     home: Path
     run: Run
     settings: Settings
     progress: Progress
+    preview: bool = False
     reports: dict[str, StageReport] = field(default_factory=dict)
 
 

@@ -5,9 +5,8 @@ import os
 
 
 def hush() -> None:
-    """Silence transformers and bitsandbytes, before or after they are imported."""
+    """Silence transformers and bitsandbytes, before or after they are imported; `cli`, tqdm."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TQDM_DISABLE", "1")  # bars of seconds, between our own lines
     # a warning on import, of kernels that it would have liked to fetch
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:

@@ -1,47 +1,32 @@
-"""The stage `speak` as the pipeline sees it: who has which voice, and a record for every clip."""
+"""The stage `speak` as the pipeline sees it: who has which voice, and what is spoken when."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
-from podcaster.editing import SCRIPT_MD, hash_script, read_spoken_script
-from podcaster.engines import open_engine
-from podcaster.errors import EngineError, InputError, RunError
-from podcaster.mapping import EngineSpec, map_locally
-from podcaster.model import (
-    Chapter,
-    Clip,
-    Record,
-    Script,
-    Speaker,
-    Turn,
-    Voice,
-    parse,
-    to_json,
-)
+from podcaster.booth import Session, render
+from podcaster.editing import SCRIPT_MD, hash_script, mark_script, read_spoken_script
+from podcaster.errors import EngineError, InputError
+from podcaster.model import Chapter, Clip, Record, Script, Speaker, Turn, Voice, parse, to_json
 from podcaster.pipeline import EpisodeContext, Made, Plan
+from podcaster.previewing import Preview, serve_preview
+from podcaster.rendering import TAKES, Rendering, booth_spec, describe_gate, order_keys
 from podcaster.run import (
     RECORD_NAME,
-    atomic_path,
     changed_outputs,
-    fingerprint,
     make_folder,
     read_bytes,
     read_record,
-    sha256_file,
     write_atomic,
-    write_record,
 )
 from podcaster.speak import stage as speak_stage
 from podcaster.speak.casting import cast_voices
-from podcaster.speak.stage import plan_clips, render_clip
+from podcaster.speak.options import SpeakOptions
+from podcaster.speak.stage import ClipJob, Rendered, plan_clips
 from podcaster.speak.voices import find_voices, set_pace
+from podcaster.voicing import engine_id, note_likeness, resolve_engine
 
 CLIPS = "clips.json"
 
@@ -52,14 +37,17 @@ class SpeakStage:
     name = "speak"
 
     def plan(self, context: EpisodeContext) -> Plan:
-        """The words, the voices and their engines decide; the number of workers does not."""
+        """The words, the voices, their engines and the gate decide; the workers do not."""
         script = read_spoken_script(context.run)
         casting = cast_run(context, script.speakers)
-        jobs = _plan_jobs(script, casting)
+        jobs = _plan_jobs(script, casting, context.settings.speak)
         return Plan(
             version=speak_stage.STAGE_VERSION,
             engine=", ".join(sorted({job.engine_id for job in jobs})),
-            options={"voices": {who: voice.name for who, voice in casting.items()}},
+            options={
+                "voices": {who: voice.name for who, voice in casting.items()},
+                **describe_gate(context.settings),
+            },
             inputs={
                 "script": hash_script(script),
                 **{f"voice {who}": voice.sha256 for who, voice in casting.items()},
@@ -77,29 +65,14 @@ class SpeakStage:
 
     def execute(self, context: EpisodeContext, plan: Plan) -> Made:
         """Speak what is not there; each clip counts as soon as its record is written."""
-        folder = context.run.stage_folder(self.name)
         script = read_spoken_script(context.run)
-        jobs = _plan_jobs(script, cast_run(context, script.speakers))
-        clips = {job.key: clip for job in jobs if (clip := _find_clip(folder, job)) is not None}
-        reused = len(clips)
-        missing = [job for job in jobs if job.key not in clips]
-        context.progress.report(self.name, reused, len(jobs), "clips")
-        failures: list[str] = []
-        for engine in sorted({job.voice.engine for job in missing}):
-            theirs = [job for job in missing if job.voice.engine == engine]
-            work = ClipWork(str(folder))
-            spec = EngineSpec(self.name, engine)
-            workers = context.settings.speak.workers
-            for outcome in map_locally(theirs, work, spec, workers):
-                if isinstance(outcome.error, RunError):
-                    raise outcome.error  # the disk: no other clip would fare better
-                if outcome.result is None:
-                    message = outcome.error.message if outcome.error else ""
-                    failures.append(f"turn {outcome.item.turns[0] + 1}: {message}")
-                    continue
-                _record_clip(folder, outcome.item, outcome.result, outcome.seconds)
-                clips[outcome.item.key] = outcome.result
-                context.progress.report(self.name, len(clips), len(jobs), "clips")
+        casting = cast_run(context, script.speakers)
+        note_likeness(casting, context.settings.speak, context.progress)
+        jobs = _plan_jobs(script, casting, context.settings.speak)
+        rendering = Rendering(context, jobs, casting)
+        with _lend_preview(context, jobs) as preview:
+            failures = rendering.speak(preview)
+        mark_script(context.run, rendering.faulty())
         if failures:
             raise EngineError(
                 f"{len(failures)} of {len(jobs)} clips could not be spoken: "
@@ -107,14 +80,18 @@ class SpeakStage:
                 next_step=f"Mend {context.run.path / 'write' / SCRIPT_MD} and type "
                 f"`podcaster resume {context.run.name}`: the other clips are kept.",
             )
-        ordered = speak_stage.order_clips(jobs, clips)
-        write_atomic(folder / CLIPS, to_json(ordered))
+        ordered = speak_stage.order_clips(jobs, rendering.clips)
+        write_atomic(rendering.folder / CLIPS, to_json(ordered))
         paths = tuple(dict.fromkeys(clip.path for clip in ordered))
         counts = {
             "clips": len(jobs),
             "speech_s": round(sum(clip.duration_s for clip in ordered), 3),
+            "takes": rendering.takes,
+            "rejected": rendering.rejected,
+            "faulty": len(rendering.faulty()),
         }
-        return Made((CLIPS, *paths), done=len(jobs) - reused, reused=reused, counts=counts)
+        done, reused = len(jobs) - rendering.reused, rendering.reused
+        return Made((CLIPS, *paths), done=done, reused=reused, counts=counts)
 
 
 def cast_run(context: EpisodeContext, speakers: Sequence[Speaker]) -> dict[str, Voice]:
@@ -127,30 +104,38 @@ def cast_run(context: EpisodeContext, speakers: Sequence[Speaker]) -> dict[str, 
     record = read_record(context.run.path / "speak" / RECORD_NAME)
     before = record.options.get("voices", {}) if record else {}
     kept = [
-        msgspec.structs.replace(speaker, voice=before[speaker.id])
+        replace(speaker, voice=before[speaker.id])
         if speaker.voice is None and before.get(speaker.id) in voices
         else speaker
         for speaker in speakers
     ]
+    language = settings.write.language
     casting = cast_voices(
-        kept,
-        voices,
-        settings.speak.voices,
-        language=settings.write.language,
-        progress=context.progress,
+        kept, voices, settings.speak.voices, language=language, progress=context.progress
     )
     paces = settings.speak.paces
     wanted = {who.id: paces.get(who.name, paces.get(who.role)) for who in speakers}
-    return {who: set_pace(voice, wanted[who]) for who, voice in casting.items()}
+    return {
+        who: set_pace(resolve_engine(voice, settings.speak, language), wanted[who])
+        for who, voice in casting.items()
+    }
 
 
 def say_text(
-    home: Path, voice_name: str, text: str, path: Path, *, language: str = "en", seed: int = 0
+    home: Path,
+    voice_name: str,
+    text: str,
+    path: Path,
+    *,
+    language: str = "en",
+    seed: int = 0,
+    options: SpeakOptions | None = None,
 ) -> Clip:
     """Speak `text` into the WAV file `path` as an episode would.
 
     Raises InputError for an empty text, VoiceError for an unknown voice, EngineError, RunError.
     """
+    options = options or SpeakOptions()
     if not text.strip():
         raise InputError("There is nothing to say: the text is empty.")
     speaker = Speaker(id="speaker", name="Speaker", role="host", voice=voice_name)
@@ -164,66 +149,38 @@ def say_text(
         model="none",
     )
     casting = cast_voices((speaker,), find_voices(home), {}, language=language)
+    casting = {who: resolve_engine(voice, options, language) for who, voice in casting.items()}
     make_folder(path.parent)
-    with closing(open_engine("speak", casting["speaker"].engine)) as engine:
-        job = plan_clips(script, casting, {casting["speaker"].engine: engine.id})[0]
-        with atomic_path(path) as temporary:
-            clip = render_clip(engine, replace(job, path=temporary.name), path.parent)
-    return clip
+    job = _plan_jobs(script, casting, options)[0]
+    spec = booth_spec(job.voice.engine, options)
+    takes = options.takes or TAKES["standard"]
+    with closing(spec.open()) as booth:
+        spoken = render(booth, Session((job,), takes=takes))[0]
+    if not isinstance(spoken, Rendered):
+        raise spoken
+    write_atomic(path, spoken.wav)
+    return replace(spoken.clip, path=str(path))
 
 
-@dataclass(frozen=True)
-class ClipWork:
-    """`render_clip` into a folder; a value that can be sent to another process."""
-
-    folder: str
-
-    def __call__(self, engine: Any, job: speak_stage.ClipJob) -> Clip:
-        """Speak one clip with an opened `Voicer`."""
-        return speak_stage.render_clip(engine, job, Path(self.folder))
-
-
-@cache
-def _voicer_id(engine: str) -> str:
-    with closing(open_engine("speak", engine)) as voicer:
-        return str(voicer.id)
-
-
-def _plan_jobs(script: Script, casting: Mapping[str, Voice]) -> tuple[speak_stage.ClipJob, ...]:
-    engine_ids = {engine: _voicer_id(engine) for engine in {v.engine for v in casting.values()}}
-    return speak_stage.plan_clips(script, casting, engine_ids)
-
-
-def _clip_record_path(folder: Path, job: speak_stage.ClipJob) -> Path:
-    return (folder / job.path).with_suffix(".record.json")
-
-
-def _find_clip(folder: Path, job: speak_stage.ClipJob) -> Clip | None:
-    record = read_record(_clip_record_path(folder, job))
-    if record is None or record.item != job.key or changed_outputs(record, folder):
-        return None
-    try:
-        return msgspec.convert(record.counts["clip"], Clip)
-    except (KeyError, msgspec.ValidationError):
-        return None
-
-
-def _record_clip(folder: Path, job: speak_stage.ClipJob, clip: Clip, seconds: float) -> None:
-    version = speak_stage.STAGE_VERSION
-    record = Record(
-        stage="speak",
-        item=job.key,
-        fingerprint=fingerprint("speak", version, {}, job.engine_id, {"clip": job.key}),
-        inputs={"clip": job.key, "voice": job.voice.sha256},
-        options={"voice": job.voice.name, "language": job.language, "seed": job.seed},
-        engine=job.engine_id,
-        outputs={clip.path: sha256_file(folder / clip.path)},
-        seconds=seconds,
-        counts={"clip": msgspec.to_builtins(clip)},
-    )
-    write_record(_clip_record_path(folder, job), record)
+def _plan_jobs(
+    script: Script, casting: Mapping[str, Voice], options: SpeakOptions
+) -> tuple[ClipJob, ...]:
+    names = {voice.engine for voice in casting.values()}
+    return plan_clips(script, casting, {name: engine_id(name, options) for name in names})
 
 
 def read_clips(folder: Path) -> tuple[Clip, ...]:
     """The clips of a run's turns, in order; `folder` is the stage's. Raises RunError."""
     return parse(read_bytes(folder / CLIPS), tuple[Clip, ...], where=str(folder / CLIPS))
+
+
+@contextmanager
+def _lend_preview(context: EpisodeContext, jobs: Sequence[ClipJob]) -> Iterator[Preview | None]:
+    """A preview to listen to while turns are spoken, if one is asked for."""
+    if not context.preview:
+        yield None
+        return
+    preview = Preview(order_keys(jobs))
+    with serve_preview(preview) as address:
+        context.progress.note(f"listen while it is made: {address}")
+        yield preview

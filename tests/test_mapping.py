@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from operator import itemgetter, methodcaller
 from pathlib import Path
 
@@ -11,9 +12,8 @@ from podcaster.errors import ConfigError, EngineError, PodcasterError
 from podcaster.mapping import EngineSpec, Outcome, map_locally
 from podcaster.model import Chapter, Script, Speaker, Turn
 from podcaster.speak.casting import cast_voices
-from podcaster.speak.stage import ClipJob, plan_clips
+from podcaster.speak.stage import ClipJob, plan_clips, render_clip
 from podcaster.speak.voices import find_voices
-from podcaster.speaking import ClipWork
 
 pytestmark = pytest.mark.engine
 ESPEAK = EngineSpec("speak", "espeak")
@@ -42,8 +42,8 @@ def collect(outcomes: Iterator[Outcome[ClipJob, object]]) -> dict[str, Outcome[C
 def test_processes_and_this_one_make_the_same_clips(tmp_path: Path) -> None:
     jobs = plan_jobs(tmp_path, 60)
     alone, together = tmp_path / "alone", tmp_path / "together"
-    one = collect(map_locally(jobs, ClipWork(str(alone)), ESPEAK, workers=1))
-    two = collect(map_locally(jobs, ClipWork(str(together)), ESPEAK, workers=2))
+    one = collect(map_locally(jobs, partial(render_clip, folder=alone), ESPEAK, workers=1))
+    two = collect(map_locally(jobs, partial(render_clip, folder=together), ESPEAK, workers=2))
     assert set(one) == set(two) == {job.key for job in jobs}
     for job in jobs:
         assert one[job.key].result == two[job.key].result is not None
@@ -54,7 +54,7 @@ def test_an_item_that_fails_does_not_stop_the_others(tmp_path: Path) -> None:
     jobs = plan_jobs(tmp_path, 3)
     folder = tmp_path / "out"
     (folder / jobs[1].path).mkdir(parents=True)  # a folder where the clip should be
-    outcomes = collect(map_locally(jobs, ClipWork(str(folder)), ESPEAK))
+    outcomes = collect(map_locally(jobs, partial(render_clip, folder=folder), ESPEAK))
     failed = [outcome for outcome in outcomes.values() if outcome.error]
     assert [outcome.item.key for outcome in failed] == [jobs[1].key]
     assert isinstance(failed[0].error, PodcasterError)

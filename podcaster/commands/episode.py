@@ -30,6 +30,12 @@ Voices = Annotated[
     typer.Option("--voice", metavar="ROLE=VOICE", help="Who speaks with which voice."),
 ]
 UntilOption = Annotated[Until | None, typer.Option("--until", help="Stop after this stage.")]
+Preview = Annotated[
+    bool, typer.Option("--preview", help="Hear it in a browser while it is being spoken.")
+]
+Cluster = Annotated[
+    str | None, typer.Option("--cluster", metavar="ADDRESS", help="Speak on this Ray cluster.")
+]
 Publish = Annotated[bool, typer.Option("--publish", help="Add the episode to the feed.")]
 
 
@@ -67,6 +73,8 @@ def episode(
     ] = None,
     until: UntilOption = None,
     stems: Annotated[bool, typer.Option("--stems", help="Also one WAV per speaker.")] = False,
+    preview: Preview = False,
+    cluster: Cluster = None,
     publish: Publish = False,
     json_output: Json = False,
     home: Home = None,
@@ -89,11 +97,12 @@ def episode(
         "seed": seed,
         "quality": quality.value if quality else None,
         "mix.stems": stems or None,
+        "cluster.address": cluster,
     }
     given = {key: value for key, value in flags.items() if value is not None}
     run, settings = episodes.start_episode(resolve_home(home), given, publish=publish)
     typer.echo(f"run {run.name}", err=True)
-    _make(resolve_home(home), run, settings, until, publish=publish, as_json=json_output)
+    _make(resolve_home(home), run, settings, until, preview, publish=publish, as_json=json_output)
 
 
 @told
@@ -101,6 +110,8 @@ def resume(
     run: RunName,
     voice: Voices = None,
     until: UntilOption = None,
+    preview: Preview = False,
+    cluster: Cluster = None,
     publish: Publish = False,
     json_output: Json = False,
     home: Home = None,
@@ -109,12 +120,21 @@ def resume(
     from podcaster import episode as episodes
 
     place = resolve_home(home)
-    opened, settings = episodes.reopen_episode(place, run, voices=parse_voices(voice) or {})
-    _make(place, opened, settings, until, publish=publish, as_json=json_output)
+    opened, settings = episodes.reopen_episode(
+        place, run, voices=parse_voices(voice) or {}, cluster=cluster
+    )
+    _make(place, opened, settings, until, preview, publish=publish, as_json=json_output)
 
 
 def _make(
-    home: Path, run: Any, settings: Any, until: Until | None, *, publish: bool, as_json: bool
+    home: Path,
+    run: Any,
+    settings: Any,
+    until: Until | None,
+    preview: bool,
+    *,
+    publish: bool,
+    as_json: bool,
 ) -> None:
     from podcaster import episode as episodes
     from podcaster.terminal import TerminalProgress
@@ -122,7 +142,13 @@ def _make(
     stage = until.value if until else "publish"
     with TerminalProgress() as progress:
         result = episodes.make_episode(
-            home, run, settings, until=stage, publish=publish, progress=progress
+            home,
+            run,
+            settings,
+            until=stage,
+            publish=publish,
+            progress=progress,
+            preview=preview,
         )
     emit(result, as_json=as_json, text=episodes.format_result(result))
 

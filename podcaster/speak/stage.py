@@ -5,7 +5,8 @@ that is put in, moved or taken out touches no other turn's clip.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -14,9 +15,11 @@ import numpy as np
 from podcaster import audio
 from podcaster.errors import EngineError, VoiceError
 from podcaster.model import Clip, Language, Noun, Script, Segment, Sha256, Voice
-from podcaster.run import atomic_path
+from podcaster.run import write_atomic
 from podcaster.speak.engine import Samples, Speech, Voicer
+from podcaster.speak.gate import Verdict
 from podcaster.speak.quality import normalise_level, score_clip
+from podcaster.speak.takes import Take, choose_take
 from podcaster.speak.text import prepare
 
 STAGE_VERSION = 1
@@ -76,29 +79,68 @@ def plan_clips(
     return tuple(jobs.values())
 
 
-def render_clip(engine: Voicer, job: ClipJob, folder: Path) -> Clip:
-    """Speak one clip and write it to `folder / job.path`, 16-bit mono at the engine's own rate.
+@dataclass(frozen=True)
+class Rendered:
+    """A clip and the bytes of its WAV file; `tried` is how many takes it took.
+
+    They come back to whoever asked: machines that work together need not share a disk.
+    """
+
+    clip: Clip
+    wav: bytes
+    tried: int
+
+
+def spoken_sentences(job: ClipJob) -> tuple[str, ...]:
+    """What of a job is said aloud."""
+    return tuple(sentence.spoken for sentence in job.sentences if sentence.spoken)
+
+
+def finish_clip(job: ClipJob, take: Take | None) -> Rendered:
+    """Make a clip of the take that was kept: 16-bit mono at the engine's own rate.
 
     The silence around it is cut to some milliseconds, and its loudness is brought to
-    quality.CLIP_LUFS. The file appears whole or not at all.
-
-    Raises EngineError and VoiceError as the engine does, RunError where it cannot be written.
+    quality.CLIP_LUFS. None is a beat of silence, for a turn in which nothing is said.
     """
-    spoken = [sentence.spoken for sentence in job.sentences if sentence.spoken]
-    speech = _say(engine, spoken, job.voice, job.language, job.seed)
+    spoken = spoken_sentences(job)
+    speech = _beat() if take is None else _tidy(take.speech, spoken, job.engine_id)
     samples = normalise_level(speech.samples, speech.sample_rate_hz)
-    with atomic_path(folder / job.path) as temporary:
-        audio.write_wav(temporary, samples, speech.sample_rate_hz)
     duration_s = len(samples) / speech.sample_rate_hz
-    return Clip(
+    scores = score_clip(samples, speech.sample_rate_hz, spoken)
+    if take is not None:
+        scores |= take.verdict.scores
+    clip = Clip(
         path=job.path,
         text=job.text,
         voice=job.voice.name,
         duration_s=duration_s,
         sample_rate_hz=speech.sample_rate_hz,
         sentences=_caption(job.sentences, speech.sentence_ends_s, duration_s),
-        quality=score_clip(samples, speech.sample_rate_hz, spoken),
+        take=take.number if take else 0,
+        quality=scores,
+        faults=tuple(fault.message for fault in take.verdict.faults) if take else (),
     )
+    tried = 1 if take is None else take.rejected + (1 if take.passed else 0)
+    return Rendered(clip, audio.format_wav(samples, speech.sample_rate_hz), tried)
+
+
+def render_clip(engine: Voicer, job: ClipJob, folder: Path) -> Clip:
+    """Speak one clip once, without a gate, and write it to `folder / job.path`.
+
+    Raises EngineError and VoiceError as the engine does, RunError where it cannot be written.
+    """
+    spoken = spoken_sentences(job)
+    take = None
+    if spoken:
+        take = choose_take(
+            lambda seed: engine.say(spoken, job.voice, language=job.language, seed=seed),
+            lambda _: Verdict({}),
+            takes=1,
+            seed=job.seed,
+        )
+    rendered = finish_clip(job, take)
+    write_atomic(folder / job.path, rendered.wav)
+    return rendered.clip
 
 
 def measure_s(engine: Voicer, text: str, voice: Voice, *, language: str, seed: int) -> float:
@@ -107,7 +149,9 @@ def measure_s(engine: Voicer, text: str, voice: Voice, *, language: str, seed: i
     Raises EngineError and VoiceError as the engine does.
     """
     spoken = [sentence.spoken for sentence in prepare(text, language) if sentence.spoken]
-    speech = _say(engine, spoken, voice, language, seed)
+    speech = _beat()
+    if spoken:
+        speech = _tidy(engine.say(spoken, voice, language=language, seed=seed), spoken, engine.id)
     return len(speech.samples) / speech.sample_rate_hz
 
 
@@ -148,15 +192,16 @@ def _plan_one(text: str, voice: Voice, script: Script, engine_id: str) -> ClipJo
     )
 
 
-def _say(engine: Voicer, spoken: list[str], voice: Voice, language: str, seed: int) -> Speech:
-    """Speak sentences, without the silence around them; no sentences are a beat of silence."""
-    if not spoken:
-        silence = np.zeros(round(_BEAT_S * _BEAT_RATE_HZ), dtype=np.float32)
-        return Speech(silence, _BEAT_RATE_HZ, ())
-    speech = engine.say(spoken, voice, language=language, seed=seed)
+def _beat() -> Speech:
+    silence = np.zeros(round(_BEAT_S * _BEAT_RATE_HZ), dtype=np.float32)
+    return Speech(silence, _BEAT_RATE_HZ, ())
+
+
+def _tidy(speech: Speech, spoken: Sequence[str], engine: str) -> Speech:
+    """Cut the silence around what was said. Raises EngineError where its ends are not told."""
     if len(speech.sentence_ends_s) != len(spoken):
         raise EngineError(
-            f"{engine.id} returned {len(speech.sentence_ends_s)} sentence ends, "
+            f"{engine} returned {len(speech.sentence_ends_s)} sentence ends, "
             f"expected {len(spoken)}."
         )
     return _trim_edges(speech)

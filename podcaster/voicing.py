@@ -1,0 +1,99 @@
+"""Which engine speaks for a voice on this machine, and what it is opened with."""
+
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.util import find_spec
+from typing import Any
+
+from msgspec.structs import replace
+
+from podcaster.engines import ENGINES, open_engine
+from podcaster.errors import EngineMissing
+from podcaster.mapping import EngineSpec
+from podcaster.model import Voice
+from podcaster.progress import Progress
+from podcaster.setup.voices import VOICE_MODELS, find_voice_model
+from podcaster.speak.cloning import CLONE, LIKENESS
+from podcaster.speak.options import SpeakOptions
+
+XTTS = "coqui"
+_XTTS_MODEL = "xtts-v2"
+_XTTS_PACKAGE = "TTS"
+
+
+def resolve_engine(voice: Voice, options: SpeakOptions, language: str) -> Voice:
+    """The voice with the name of the engine that will speak: somebody's own gets one that is here.
+
+    Raises EngineMissing where `options` ask for an engine whose model or package is not here.
+    """
+    if voice.engine == CLONE:
+        voice = replace(voice, engine=choose_cloning_engine(options, language))
+    if voice.engine == LIKENESS:
+        # its pace is imposed, so it decides the sound as the references do
+        mixed = f"{voice.sha256} {voice.words_per_minute}"
+        voice = replace(voice, sha256=sha256(mixed.encode()).hexdigest())
+    return voice
+
+
+def choose_cloning_engine(options: SpeakOptions, language: str = "") -> str:
+    """XTTS where its package and model are here and it speaks `language`; else the built-in clone.
+
+    Raises EngineMissing where `options` ask for XTTS and it is not here.
+    """
+    if options.clone == "xtts":
+        find_voice_model(_XTTS_MODEL)
+        return XTTS
+    if options.clone == "likeness" or find_spec(_XTTS_PACKAGE) is None:
+        return LIKENESS
+    try:
+        find_voice_model(_XTTS_MODEL)
+    except EngineMissing:
+        return LIKENESS
+    from podcaster.speak.coqui_text import LANGUAGE_NAMES
+
+    known = {name.partition("-")[0] for name in LANGUAGE_NAMES}
+    return XTTS if not language or language.partition("-")[0].lower() in known else LIKENESS
+
+
+def note_likeness(casting: Mapping[str, Voice], options: SpeakOptions, progress: Progress) -> None:
+    """Say what the built-in clone is, where it speaks for want of something better."""
+    names = sorted({voice.name for voice in casting.values() if voice.engine == LIKENESS})
+    if names and options.clone == "auto":
+        progress.note(
+            f"{', '.join(names)}: a likeness of parameters, not a clone. For clones: "
+            f"`pip install 'podcaster[tts]'`, then `podcaster setup {_XTTS_MODEL}`."
+        )
+
+
+def speech_spec(engine: str, options: SpeakOptions) -> EngineSpec:
+    """How to open a speech engine: one with a model of `podcaster setup` gets its folder.
+
+    Raises EngineMissing where that model is not on this machine.
+    """
+    settings: dict[str, Any] = {}
+    model = next((one for one in VOICE_MODELS if one.engine == engine), None)
+    if model is not None:
+        settings = {"model": str(find_voice_model(model.name)), "device": options.device}
+    return EngineSpec("speak", engine, settings)
+
+
+def engine_id(engine: str, options: SpeakOptions) -> str:
+    """What an engine calls itself when it is open. Raises what `speech_spec` and opening raise."""
+    spec = speech_spec(engine, options)
+    return _opened_id(spec.name, tuple(sorted(spec.settings.items())))
+
+
+def batch_size(engine: str) -> int:
+    """How many clips an engine likes to be handed at once."""
+    entry = ENGINES["speak"].get(engine)
+    return entry.batch if entry else 1
+
+
+@cache
+def _opened_id(engine: str, settings: tuple[tuple[str, Any], ...]) -> str:
+    voicer = open_engine("speak", engine, **dict(settings))
+    try:
+        return str(voicer.id)
+    finally:
+        voicer.close()
