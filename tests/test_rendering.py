@@ -186,6 +186,19 @@ def test_an_episode_can_be_heard_while_it_is_made(home: Path) -> None:
     )
 
 
+def test_a_cluster_speaks_the_same_clips(home: Path) -> None:
+    pytest.importorskip("ray", reason="needs the extra cluster")
+    lines = [f"{'Ada' if n % 2 else 'Hugo'}: {GOOD} Number {n}." for n in range(6)]
+    voices = {"Ada": "ada", "Hugo": "hugo"}
+    here = make(home, lines, flags={"speak.voices": voices})
+    there = make(home, lines, flags={"speak.voices": voices, "cluster.address": "local"})
+    assert here.path != there.path
+    assert clips_of(here) == clips_of(there)
+    for clip in clips_of(here):
+        one, other = ((run.path / "speak" / clip.path).read_bytes() for run in (here, there))
+        assert one == other
+
+
 def change(run: Run, before: str, after: str) -> None:
     path = run.path / "config.toml"
     text = path.read_text()

@@ -11,7 +11,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from podcaster.audio import Samples, write_wav
+from podcaster import episode as episodes
+from podcaster.audio import Samples, probe, write_wav
 from podcaster.errors import (
     ConfigError,
     ConsentMissing,
@@ -459,7 +460,7 @@ def test_who_is_not_in_the_show_is_not_found(show: SpokenShow) -> None:
 
 
 def test_a_real_recordings_speakers_become_voices(tmp_path: Path) -> None:
-    """Three real voices of one recording, through the show pipeline, each with a consent."""
+    """Three real voices of one recording, through the show pipeline, speak an episode."""
     if not (AUDIO / "tea-brew.mp3").is_file():
         pytest.skip("needs shared/data/audio beside the repository")
     segments = json.loads((AUDIO / "tea-brew.json").read_text())["segments"]
@@ -490,3 +491,22 @@ def test_a_real_recordings_speakers_become_voices(tmp_path: Path) -> None:
         assert added.check.verdict == "good", added.check
         assert 150 < added.voice.words_per_minute < 250
         check_consent(find_voices(tmp_path)[name])
+    # and they speak an episode, each by the voice that bears the name
+    script = tmp_path / "talk.md"
+    script.write_text(
+        "Ann Lee: Which leaves should a beginner buy?\n"
+        "Ben Moss: Any that smell like something you would like to drink.\n"
+        "Cleo Park: And water that is not quite boiling!\n"
+    )
+    flags = {"write.script": str(script), "speak.clone": "likeness", "seed": 1}
+    run, settings = episodes.start_episode(tmp_path, flags)
+    result = episodes.make_episode(
+        tmp_path, run, settings, until="publish", publish=False, progress=Notes()
+    )
+    assert probe(Path(result["mp3"])).duration_s > 8
+    spoken = json.loads((run.path / "speak" / "record.json").read_bytes())
+    assert set(spoken["options"]["voices"].values()) == {"ann-lee", "ben-moss", "cleo-park"}
+    assert spoken["engine"].startswith("likeness")
+    assert spoken["counts"]["faulty"] == 0
+    for name in spoken["options"]["voices"].values():
+        assert any((tmp_path / "voices" / name / "derived").glob("likeness*.json"))

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from podcaster.errors import ConsentMissing, VoiceError
-from podcaster.model import Speaker, Voice
+from podcaster.model import Speaker, Voice, slugify
 from podcaster.progress import Progress, Silence
 from podcaster.speak.espeak_voice import parse_settings
 from podcaster.speak.voices import check_consent, choose_voice, speaks
@@ -27,7 +27,8 @@ def cast_voices(
     """Give every speaker a voice, by speaker id; the same people get the same voices each time.
 
     `asked` maps a speaker's id, name or role to a voice's name; a speaker's own `voice` comes
-    next, unless it was asked for somebody else. Whoever is left gets a built-in voice in clear
+    next, unless it was asked for somebody else; then somebody's own voice that bears the speaker's
+    name (`jane-doe` for Jane Doe). Whoever is left gets a built-in voice in clear
     contrast to the others; host and guest never share one unless both were asked for by name.
     A voice without consent is reported to `progress`, and a built-in one speaks instead.
 
@@ -61,6 +62,7 @@ def _cast_requests(
     wanted = set(requests.values())
     for speaker in speakers:
         name = requests[speaker.id] or (None if speaker.voice in wanted else speaker.voice)
+        name = name or _namesake(speaker, able)
         if name is None:
             continue
         voice = choose_voice(name, voices)
@@ -104,6 +106,12 @@ def _asked_for(speaker: Speaker, asked: Mapping[str, str]) -> str | None:
         if key.strip().casefold() in by_name:
             return by_name[key.strip().casefold()]
     return None
+
+
+def _namesake(speaker: Speaker, voices: Mapping[str, Voice]) -> str | None:
+    """The voice that was recorded of who is called so; a built-in one is nobody's namesake."""
+    voice = voices.get(slugify(speaker.name, fallback="speaker"))
+    return voice.name if voice is not None and voice.references else None
 
 
 def _contrasting(speaker: Speaker, free: Sequence[Voice], taken: Sequence[Voice]) -> Voice:

@@ -44,8 +44,7 @@ class Network:
         )
         dtype = _DTYPES[precision]
         self._decoder = Decoder(self._model.gpt, sampling, batch_size=batch_size, dtype=dtype)
-        if dtype != torch.float32:
-            del self._model.gpt.gpt.h  # the decoder has it in half the bytes
+        del self._model.gpt.gpt.h  # the decoder has its own copy, laid out for it
         self._voices: dict[str, Conditioning] = {}
         self.rate_hz = settings.model_args.output_sample_rate
         arguments = settings.model_args

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from podcaster.errors import VoiceError
-from podcaster.model import Role, Speaker, Voice
+from podcaster.model import Consent, Role, Speaker, Voice
 from podcaster.speak.casting import CLEAR_CONTRAST, cast_voices, contrast
 from tests.speak.test_voices import Notes, cloned
 
@@ -47,6 +47,25 @@ def test_different_guests_do_not_all_have_the_same_voice(voices: dict[str, Voice
         for i in range(40)
     }
     assert len(chosen) >= 6
+
+
+def test_somebodys_own_voice_speaks_for_who_bears_its_name(voices: dict[str, Voice]) -> None:
+    consent = Consent(kind="self", by="Kim Example", on="2026-11-21", proof="said so")
+    own = msgspec.structs.replace(cloned(consent), name="barack-obama", languages=("en",))
+    known = {**voices, own.name: own}
+    assert cast_voices([HOST, GUEST], known, {}, language="en")[GUEST.id] == own
+    asked = cast_voices([HOST, GUEST], known, {"guest": "tess"}, language="en")
+    assert asked[GUEST.id].name == "tess"
+    # it speaks no French
+    assert cast_voices([HOST, GUEST], known, {}, language="fr")[GUEST.id] != own
+
+
+def test_a_namesake_without_consent_is_told_and_does_not_speak(voices: dict[str, Voice]) -> None:
+    own = msgspec.structs.replace(cloned(None), name="barack-obama", languages=("en",))
+    notes = Notes()
+    cast = cast_voices([HOST, GUEST], {**voices, own.name: own}, {}, language="en", progress=notes)
+    assert cast[GUEST.id].references == ()
+    assert any("barack-obama" in line and "consent" in line for line in notes.lines)
 
 
 @pytest.mark.parametrize("key", ["barack-obama", "barack OBAMA", "guest"])
