@@ -66,7 +66,9 @@ print(json.dumps([font.getname()[0], PIL.__version__]))
     ),
 }
 EXTRAS = {
+    "asr": "hearing recordings, and whose voice it is",
     "train": "training a show's own model",
+    "tts": "cloned voices by XTTS",
     "provenance": "signing where an episode comes from",
     "cluster": "work over a Ray cluster",
 }
@@ -108,6 +110,7 @@ def examine(home: Path, *, port: int = DEFAULT_PORT) -> list[Finding]:
     optional: dict[str, Callable[[], list[Finding]]] = {
         "file locks": partial(_check_locks, home),
         "models": _check_models,
+        "clones": partial(_check_clones, home),
         "extras": _check_extras,
         "cluster": partial(_check_cluster, home),
         "feed": partial(_check_feed, home),
@@ -309,6 +312,17 @@ def _check_models() -> list[Finding]:
     detail = f"{folder}, {format_bytes(free_bytes(folder))} free"
     findings.append(Finding(what="model folder", state="ok", detail=detail))
     return findings
+
+
+def _check_clones(home: Path) -> list[Finding]:
+    """Which engine speaks for somebody's own voice. What is missing for XTTS is no fault."""
+    from podcaster.config import load_configuration
+    from podcaster.voicing import XTTS, choose_cloning_engine
+
+    options = load_configuration(home, {}).settings.speak
+    engine = choose_cloning_engine(options)
+    detail = "XTTS" if engine == XTTS else "a likeness of parameters; XTTS is not here"
+    return [Finding(what="own voices", state="ok", detail=detail)]
 
 
 def _check_extras() -> list[Finding]:

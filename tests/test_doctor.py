@@ -213,7 +213,8 @@ def test_extras_say_what_is_not_installed_and_how_to_get_it(
         "msgspec>=0.19; extra == 'provenance'",
     ]
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: wanted)
-    train, provenance, *_ = doctor._check_extras()
+    found = {finding.what: finding for finding in doctor._check_extras()}
+    train, provenance = found["extra train"], found["extra provenance"]
     assert train.state == "warn"
     assert train.detail == "for training a show's own model; not installed: no-such-thing"
     assert train.next_step == "Install it with `pip install 'podcaster[train]'`."
