@@ -227,7 +227,7 @@ def choose_tokens(scores: Any, said: Any, draws: Any, sampling: Sampling) -> Any
 class _Linear:
     """A matrix `(outputs, inputs)` and what is added, in the precision of multiplication.
 
-    It is laid out by outputs: for a few rows, processors then take half the time.
+    It is laid out by outputs: for a few rows, processors are quicker so.
     """
 
     def __init__(self, weight: Any, bias: Any, dtype: Any) -> None:
