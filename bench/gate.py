@@ -22,9 +22,9 @@ import numpy as np
 
 from podcaster.errors import EngineMissing
 from podcaster.model import Voice
+from podcaster.speak.checks.gate import Gate, GateOptions, Verdict
+from podcaster.speak.checks.voice import mean_print, take_print
 from podcaster.speak.espeak import EspeakVoicer
-from podcaster.speak.gate import Gate, GateOptions, Verdict
-from podcaster.speak.gate_voice import mean_print, take_print
 from podcaster.speak.text import split_sentences
 from podcaster.speak.voices import builtin_folder, read_voices
 

@@ -24,8 +24,8 @@ from podcaster.model import Voice
 from podcaster.speak.engine import Samples, Voicer
 from podcaster.speak.espeak import EspeakVoicer
 from podcaster.speak.espeak_voice import parse_settings
-from podcaster.speak.likeness import LikenessVoicer
-from podcaster.speak.pitch import track_pitch
+from podcaster.speak.likeness.pitch import track_pitch
+from podcaster.speak.likeness.voicer import LikenessVoicer
 from podcaster.speak.voices import builtin_folder, read_voices
 from podcaster.voiceprint import SAMPLE_RATE_HZ, Encoder
 

@@ -24,8 +24,8 @@ from typing import Any
 import torch
 
 from podcaster.quiet import hush
-from podcaster.speak.coqui import COQUI_VERSION
-from podcaster.speak.coqui_decoding import Decoder, Row, Sampling
+from podcaster.speak.coqui.decoding import Decoder, Row, Sampling
+from podcaster.speak.coqui.voicer import COQUI_VERSION
 
 # what config.json of XTTS-v2 says
 FULL = {

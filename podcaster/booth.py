@@ -18,10 +18,10 @@ from podcaster.engines import open_engine
 from podcaster.errors import EngineMissing, InputError, PodcasterError
 from podcaster.mapping import EngineSpec, Opener
 from podcaster.model import Voice
+from podcaster.speak.checks.gate import RULE_ENGINES, Gate, GateOptions, Verdict
+from podcaster.speak.checks.pace import Habits
+from podcaster.speak.checks.voice import LISTENING_RATE_HZ, Vectors, take_print
 from podcaster.speak.engine import BatchVoicer, Request, Speech
-from podcaster.speak.gate import RULE_ENGINES, Gate, GateOptions, Verdict
-from podcaster.speak.gate_pace import Habits
-from podcaster.speak.gate_voice import LISTENING_RATE_HZ, Vectors, take_print
 from podcaster.speak.stage import ClipJob, Rendered, finish_clip, spoken_sentences
 from podcaster.speak.takes import choose_take
 

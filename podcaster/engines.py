@@ -76,9 +76,9 @@ ENGINES: dict[str, dict[str, EngineEntry]] = {
     "read": {"llama_cpp": EngineEntry("podcaster.write.llama_reading:LlamaCppReader", None)},
     "speak": {
         "espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None, quick=True),
-        "likeness": EngineEntry("podcaster.speak.likeness:LikenessVoicer", None),
+        "likeness": EngineEntry("podcaster.speak.likeness.voicer:LikenessVoicer", None),
         "coqui": EngineEntry(
-            "podcaster.speak.coqui:CoquiVoicer", "tts", batch=8, distributions=("coqui-tts",)
+            "podcaster.speak.coqui.voicer:CoquiVoicer", "tts", batch=8, distributions=("coqui-tts",)
         ),
         "kokoro": EngineEntry(
             "podcaster.speak.kokoro:KokoroVoicer", "kokoro", distributions=("kokoro-onnx",)

@@ -30,8 +30,8 @@ from podcaster.run import (
 )
 from podcaster.setup.speech import find_speech_model, list_speech_offers
 from podcaster.speak import stage as speak_stage
-from podcaster.speak.gate import RULE_ENGINES
-from podcaster.speak.gate_pace import Habits, learn_habits, pace_bounds_s
+from podcaster.speak.checks.gate import RULE_ENGINES
+from podcaster.speak.checks.pace import Habits, learn_habits, pace_bounds_s
 from podcaster.speak.options import SpeakOptions
 from podcaster.speak.stage import ClipJob, Rendered
 from podcaster.voicing import batch_size, speech_spec

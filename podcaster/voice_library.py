@@ -24,13 +24,13 @@ from podcaster.run import atomic_path, open_show_run, write_atomic
 from podcaster.speak.cloning import CLONE
 from podcaster.speak.derived import derived_path
 from podcaster.speak.options import SpeakOptions
-from podcaster.speak.reference_checks import (
+from podcaster.speak.references.checks import (
     ReferenceCheck,
     VoiceCheck,
     check_references,
     refuse_source,
 )
-from podcaster.speak.reference_sound import ReferenceSound, read_reference
+from podcaster.speak.references.sound import ReferenceSound, read_reference
 from podcaster.speak.voices import VOICE_FILE, builtin_folder, find_voices, read_voice
 from podcaster.speakers.names import name_key
 from podcaster.speakers.people import ShowSpeaker

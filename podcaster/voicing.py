@@ -50,7 +50,7 @@ def choose_cloning_engine(options: SpeakOptions, language: str = "") -> str:
         find_voice_model(_XTTS_MODEL)
     except EngineMissing:
         return LIKENESS
-    from podcaster.speak.coqui_text import LANGUAGE_NAMES
+    from podcaster.speak.coqui.text import LANGUAGE_NAMES
 
     known = {name.partition("-")[0] for name in LANGUAGE_NAMES}
     return XTTS if not language or language.partition("-")[0].lower() in known else LIKENESS

@@ -16,8 +16,8 @@ from podcaster import audio
 from podcaster.errors import EngineError, VoiceError
 from podcaster.model import Clip, Language, Noun, Script, Segment, Sha256, Voice
 from podcaster.run import write_atomic
+from podcaster.speak.checks.gate import Verdict
 from podcaster.speak.engine import Samples, Speech, Voicer
-from podcaster.speak.gate import Verdict
 from podcaster.speak.quality import normalise_level, score_clip
 from podcaster.speak.takes import Take, choose_take
 from podcaster.speak.text import prepare

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from podcaster.speak.checks.gate import Verdict
 from podcaster.speak.engine import Speech
-from podcaster.speak.gate import Verdict
 
 MOST_TAKES = 100
 _SEED_BITS = 31  # what every random generator takes

@@ -16,10 +16,10 @@ import numpy as np
 from podcaster import audio
 from podcaster.model import Voice
 from podcaster.speak.casting import CLEAR_CONTRAST, contrast
+from podcaster.speak.checks.pace import foretell_s, pauses_between_s, speaking_s
+from podcaster.speak.checks.sound import outline
 from podcaster.speak.engine import Samples
 from podcaster.speak.espeak import EspeakVoicer
-from podcaster.speak.gate_pace import foretell_s, pauses_between_s, speaking_s
-from podcaster.speak.gate_sound import outline
 from podcaster.speak.text import prepare
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "audio"

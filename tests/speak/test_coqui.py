@@ -22,9 +22,9 @@ torch = pytest.importorskip("torch", reason="XTTS runs on torch (extra tts)")
 if importlib.util.find_spec("TTS") is None:
     pytest.skip("coqui-tts is not installed (extra tts)", allow_module_level=True)
 
-from podcaster.speak.coqui import CoquiVoicer, _is_believable  # noqa: E402
-from podcaster.speak.coqui_conditioning import compute_conditioning  # noqa: E402
-from podcaster.speak.coqui_model import load  # noqa: E402
+from podcaster.speak.coqui.conditioning import compute_conditioning  # noqa: E402
+from podcaster.speak.coqui.model import load  # noqa: E402
+from podcaster.speak.coqui.voicer import CoquiVoicer, _is_believable  # noqa: E402
 
 
 @pytest.fixture(scope="module")

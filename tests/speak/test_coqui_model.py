@@ -19,16 +19,16 @@ torch = pytest.importorskip("torch", reason="XTTS runs on torch (extra tts)")
 if importlib.util.find_spec("TTS") is None:
     pytest.skip("coqui-tts is not installed (extra tts)", allow_module_level=True)
 
-from podcaster.speak.coqui import CoquiVoicer  # noqa: E402
-from podcaster.speak.coqui_conditioning import compute_conditioning  # noqa: E402
-from podcaster.speak.coqui_decoding import (  # noqa: E402
+from podcaster.speak.coqui.conditioning import compute_conditioning  # noqa: E402
+from podcaster.speak.coqui.decoding import (  # noqa: E402
     Decoded,
     Decoder,
     Row,
     Sampling,
     choose_tokens,
 )
-from podcaster.speak.coqui_model import Loaded, identify, load, read_settings  # noqa: E402
+from podcaster.speak.coqui.model import Loaded, identify, load, read_settings  # noqa: E402
+from podcaster.speak.coqui.voicer import CoquiVoicer  # noqa: E402
 
 GREEDY = Sampling(temperature=0, top_k=0, top_p=1.0, repetition_penalty=5.0)
 USUAL = Sampling(temperature=0.75, top_k=50, top_p=0.85, repetition_penalty=5.0)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from podcaster.errors import VoiceError
-from podcaster.speak.coqui_joining import draw_piece_pause_s, sentence_ends_s, trim
-from podcaster.speak.coqui_text import (
+from podcaster.speak.coqui.joining import draw_piece_pause_s, sentence_ends_s, trim
+from podcaster.speak.coqui.text import (
     CHARACTER_LIMITS,
     LANGUAGE_NAMES,
     Piece,

@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from podcaster.model import Voice
-from podcaster.speak.engine import Samples
-from podcaster.speak.espeak import EspeakVoicer
-from podcaster.speak.gate import Gate, GateOptions, Verdict
-from podcaster.speak.gate_pace import ENOUGH_CLIPS, Habits, learn_habits
-from podcaster.speak.gate_sound import outline
-from podcaster.speak.gate_voice import (
+from podcaster.speak.checks.gate import Gate, GateOptions, Verdict
+from podcaster.speak.checks.pace import ENOUGH_CLIPS, Habits, learn_habits
+from podcaster.speak.checks.sound import outline
+from podcaster.speak.checks.voice import (
     WINDOW_S,
     Vectors,
     compare_voice,
@@ -22,7 +20,9 @@ from podcaster.speak.gate_voice import (
     mean_print,
     take_print,
 )
-from podcaster.speak.gate_words import compare_words
+from podcaster.speak.checks.words import compare_words
+from podcaster.speak.engine import Samples
+from podcaster.speak.espeak import EspeakVoicer
 from tests.speak.planted import (
     FAULTS,
     SHARED,

@@ -16,9 +16,15 @@ from podcaster.model import Voice
 from podcaster.speak.derived import derived_path
 from podcaster.speak.engine import Samples, Speech
 from podcaster.speak.espeak import EspeakVoicer
-from podcaster.speak.likeness import Likeness, LikenessVoicer, _espeak_voice, _pieces, _standard
-from podcaster.speak.likeness_measures import RATE_HZ, listen, measure
-from podcaster.speak.pitch import track_pitch
+from podcaster.speak.likeness.measures import RATE_HZ, listen, measure
+from podcaster.speak.likeness.pitch import track_pitch
+from podcaster.speak.likeness.voicer import (
+    Likeness,
+    LikenessVoicer,
+    _espeak_voice,
+    _pieces,
+    _standard,
+)
 
 pytestmark = pytest.mark.engine
 

@@ -10,8 +10,7 @@ from podcaster.errors import InputError
 from podcaster.model import Voice
 from podcaster.speak.engine import Samples
 from podcaster.speak.espeak import EspeakVoicer
-from podcaster.speak.likeness import _standard
-from podcaster.speak.likeness_measures import (
+from podcaster.speak.likeness.measures import (
     RATE_HZ,
     Measures,
     find_gains,
@@ -19,7 +18,8 @@ from podcaster.speak.likeness_measures import (
     make_yardstick,
     measure,
 )
-from podcaster.speak.pitch import track_pitch
+from podcaster.speak.likeness.pitch import track_pitch
+from podcaster.speak.likeness.voicer import _standard
 
 pytestmark = pytest.mark.engine
 

@@ -10,8 +10,8 @@ from podcaster.audio import Samples, write_wav
 from podcaster.mix.music import play_closing, play_opening
 from podcaster.model import Voice
 from podcaster.speak.espeak import EspeakVoicer
-from podcaster.speak.reference_checks import Finding, ReferenceCheck, check_references
-from podcaster.speak.reference_measures import (
+from podcaster.speak.references.checks import Finding, ReferenceCheck, check_references
+from podcaster.speak.references.measures import (
     estimate_words_per_minute,
     mean_print,
     measure_bandwidth_hz,
@@ -20,7 +20,7 @@ from podcaster.speak.reference_measures import (
     measure_snr_db,
     split_voices,
 )
-from podcaster.speak.reference_sound import (
+from podcaster.speak.references.sound import (
     LONGEST_KEPT_S,
     ReferenceSound,
     read_reference,

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from podcaster.model import Voice
+from podcaster.speak.checks.gate import Fault, Gate, GateOptions, Verdict
 from podcaster.speak.engine import Speech
 from podcaster.speak.espeak import EspeakVoicer
-from podcaster.speak.gate import Fault, Gate, GateOptions, Verdict
 from podcaster.speak.takes import choose_take, take_seed
 from tests.speak.planted import FAULTS, Sample, speak
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from podcaster.speak.gate_sound import FRAMES_PER_S, Frames
+from podcaster.speak.checks.sound import FRAMES_PER_S, Frames
 
 SHORTEST_S = 0.3
 _LONGEST_FRAMES = 250  # what is longer makes the whole clip too long

@@ -10,7 +10,7 @@ import numpy as np
 
 from podcaster.audio import Samples, decode, probe
 from podcaster.levels import FRAME_S, measure_levels_db
-from podcaster.speak.reference_measures import measure_clipping
+from podcaster.speak.references.measures import measure_clipping
 
 HIGHEST_RATE_HZ = 44_100
 LOWEST_RATE_HZ = 8_000

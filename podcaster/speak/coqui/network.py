@@ -11,9 +11,9 @@ from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from podcaster.errors import EngineError
 from podcaster.model import Voice
-from podcaster.speak.coqui_conditioning import Conditioning, find_conditioning
-from podcaster.speak.coqui_decoding import Decoded, Decoder, Row, Sampling
-from podcaster.speak.coqui_model import load
+from podcaster.speak.coqui.conditioning import Conditioning, find_conditioning
+from podcaster.speak.coqui.decoding import Decoded, Decoder, Row, Sampling
+from podcaster.speak.coqui.model import load
 from podcaster.speak.engine import Samples
 
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

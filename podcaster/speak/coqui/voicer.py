@@ -1,6 +1,6 @@
 """The engine `coqui`: XTTS-v2 by coqui-tts, which speaks in a voice that it heard for seconds.
 
-Several texts go through its GPT at a time (`coqui_decoding`); its vocoder is run as it is.
+Several texts go through its GPT at a time (`decoding`); its vocoder is run as it is.
 """
 
 import gc
@@ -16,9 +16,9 @@ import numpy as np
 
 from podcaster.errors import ConfigError, EngineError, EngineMissing, PodcasterError, VoiceError
 from podcaster.model import Voice
-from podcaster.speak.coqui_joining import draw_piece_pause_s, hash_text, sentence_ends_s, trim
-from podcaster.speak.coqui_model import identify
-from podcaster.speak.coqui_text import (
+from podcaster.speak.coqui.joining import draw_piece_pause_s, hash_text, sentence_ends_s, trim
+from podcaster.speak.coqui.model import identify
+from podcaster.speak.coqui.text import (
     LANGUAGE_NAMES,
     Piece,
     check_language,
@@ -165,7 +165,7 @@ class CoquiVoicer:
         if self._closed:
             raise EngineError("This XTTS voicer is closed.")
         if self._network is None:
-            network = importlib.import_module("podcaster.speak.coqui_network")
+            network = importlib.import_module("podcaster.speak.coqui.network")
             device = self._find_device()
             precision = self._precision
             if precision == "auto":

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from podcaster.speak.coqui_text import Piece
+from podcaster.speak.coqui.text import Piece
 from podcaster.speak.engine import Samples
 from podcaster.speak.pauses import draw_pause_s
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from podcaster.audio import Samples
 from podcaster.levels import keep_voiced
 from podcaster.model import Noun
-from podcaster.speak.reference_measures import (
+from podcaster.speak.references.measures import (
     Vectors,
     estimate_words_per_minute,
     mean_print,
@@ -24,7 +24,7 @@ from podcaster.speak.reference_measures import (
     measure_snr_db,
     split_voices,
 )
-from podcaster.speak.reference_sound import ReferenceSound
+from podcaster.speak.references.sound import ReferenceSound
 
 Verdict = Literal["good", "usable", "refused"]
 

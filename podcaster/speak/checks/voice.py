@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from podcaster.speak.checks.sound import FRAMES_PER_S, Shape, outline
 from podcaster.speak.engine import Samples
-from podcaster.speak.gate_sound import FRAMES_PER_S, Shape, outline
 
 LISTENING_RATE_HZ = 16_000
 WINDOW_S = 1.6

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from podcaster.errors import InputError
 from podcaster.model import Noun
 from podcaster.speak.engine import Samples
-from podcaster.speak.pitch import HOP_S, track_pitch
-from podcaster.speak.world import read_envelopes
+from podcaster.speak.likeness.pitch import HOP_S, track_pitch
+from podcaster.speak.likeness.world import read_envelopes
 
 Array = NDArray[Any]
 

@@ -15,7 +15,7 @@ from podcaster.audio import Samples, decode
 from podcaster.errors import InputError, RunError, VoiceError
 from podcaster.model import Voice
 from podcaster.run import atomic_path
-from podcaster.speak.coqui_model import Settings
+from podcaster.speak.coqui.model import Settings
 from podcaster.speak.derived import derived_path
 
 RATE_HZ = 22_050  # what XTTS listens at

@@ -23,7 +23,7 @@ from podcaster.speak.derived import derived_path
 from podcaster.speak.engine import Samples, Speech
 from podcaster.speak.espeak import EspeakVoicer
 from podcaster.speak.espeak_voice import EspeakSettings, find_accent
-from podcaster.speak.likeness_measures import (
+from podcaster.speak.likeness.measures import (
     BANDS_HZ,
     RATE_HZ,
     Array,
@@ -36,8 +36,8 @@ from podcaster.speak.likeness_measures import (
     make_yardstick,
     measure,
 )
+from podcaster.speak.likeness.world import reshape_speech
 from podcaster.speak.voices import FASTEST_ESPEAK_WPM, SLOWEST_ESPEAK_WPM
-from podcaster.speak.world import reshape_speech
 
 DESCRIPTION = "A likeness of parameters, not a clone: pitch, size, colour and pace on eSpeak NG."
 LONGEST_HEARD_S = 600.0

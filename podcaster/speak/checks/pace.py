@@ -9,7 +9,7 @@ import numpy as np
 
 from podcaster.errors import PodcasterError
 from podcaster.model import Voice
-from podcaster.speak.gate_sound import Shape
+from podcaster.speak.checks.sound import Shape
 from podcaster.speak.pace import estimate_s
 from podcaster.speak.pauses import mean_pause_s
 

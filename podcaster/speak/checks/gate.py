@@ -13,8 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from podcaster.model import Voice
-from podcaster.speak.engine import Samples
-from podcaster.speak.gate_pace import (
+from podcaster.speak.checks.pace import (
     Habits,
     foretell_s,
     guess_s,
@@ -23,22 +22,23 @@ from podcaster.speak.gate_pace import (
     sentence_bounds_s,
     speaking_s,
 )
-from podcaster.speak.gate_repeats import SEEN_S, find_repeat, is_repetition, repeats_itself
-from podcaster.speak.gate_sound import (
+from podcaster.speak.checks.repeats import SEEN_S, find_repeat, is_repetition, repeats_itself
+from podcaster.speak.checks.sound import (
     Shape,
     cepstra,
     measure_clipping,
     measure_unevenness_db,
     outline,
 )
-from podcaster.speak.gate_voice import (
+from podcaster.speak.checks.voice import (
     Listener,
     Nearness,
     Vectors,
     compare_voice,
     hear_voice,
 )
-from podcaster.speak.gate_words import compare_words
+from podcaster.speak.checks.words import compare_words
+from podcaster.speak.engine import Samples
 
 FaultKind = Literal[
     "too_long",

@@ -1,0 +1,1 @@
+"""The built-in clone: parameters of a voice, measured by WORLD and imposed on eSpeak NG."""

@@ -1,0 +1,1 @@
+"""Recordings of a voice: decoded, measured, judged."""
