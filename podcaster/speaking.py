@@ -72,7 +72,14 @@ class SpeakStage:
         rendering = Rendering(context, jobs, casting)
         with _lend_preview(context, jobs) as preview:
             failures = rendering.speak(preview)
-        mark_script(context.run, rendering.faulty())
+        faulty = rendering.faulty()
+        mark_script(context.run, faulty)
+        if faulty:
+            context.progress.note(
+                f"Turns that did not come out well: {len(faulty)}. They are marked in "
+                f"{context.run.path / 'write' / SCRIPT_MD}: change them, or allow more takes "
+                f"([speak] takes), and type `podcaster resume {context.run.name}`."
+            )
         if failures:
             raise EngineError(
                 f"{len(failures)} of {len(jobs)} clips could not be spoken: "
@@ -88,7 +95,7 @@ class SpeakStage:
             "speech_s": round(sum(clip.duration_s for clip in ordered), 3),
             "takes": rendering.takes,
             "rejected": rendering.rejected,
-            "faulty": len(rendering.faulty()),
+            "faulty": len(faulty),
         }
         done, reused = len(jobs) - rendering.reused, rendering.reused
         return Made((CLIPS, *paths), done=done, reused=reused, counts=counts)

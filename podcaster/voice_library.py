@@ -244,7 +244,8 @@ def _check_sounds(
         try:
             sounds.append(read_reference(path))
         except InputError as error:
-            unread[number] = refuse_source(path.name, error.message)
+            reason = error.message.removeprefix(f"{path} ").rstrip(".")
+            unread[number] = refuse_source(path.name, reason)
             sounds.append(None)
     heard = [(p.name, s) for p, s in zip(files, sounds, strict=True) if s is not None]
     try:

@@ -107,7 +107,9 @@ def test_a_take_with_a_fault_is_spoken_again(home: Path) -> None:
 
 
 def test_a_clip_that_never_comes_out_is_marked_and_the_episode_is_made(home: Path) -> None:
-    run = make(home, [f"Fay: {GOOD}", f"Fred: {SILENT}"], flags={"speak.takes": 2})
+    progress = Notes()
+    run = make(home, [f"Fay: {GOOD}", f"Fred: {SILENT}"], progress, flags={"speak.takes": 2})
+    assert any("did not come out well: 1." in note for note in progress.notes)
     faulty = clips_of(run)[1]
     assert any("silence of 3" in fault for fault in faulty.faults)
     assert counts_of(run)["faulty"] == 1

@@ -237,7 +237,8 @@ def _format_removed(result: dict[str, Any], *, from_show: bool, clips: bool, epi
     for use in result["runs"]:
         feed = ", and the feed" if use["in_feed"] else ""
         if not clips:
-            told = f"has {use['clips']} clips of it" + (", its episode" if use["episodes"] else "")
+            more = ", and an episode mixed from them" if use["episodes"] else ""
+            told = f"has {use['clips']} clips of it{more}"
             lines.append(f"{use['run']} {told}{feed}")
         elif use["episodes"] and not episodes:
             lines.append(f"{use['run']} still has its episode{feed}")
