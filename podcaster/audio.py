@@ -4,6 +4,7 @@ Samples are float32 in [-1, 1], mono `(n_samples,)` or stereo `(n_samples, 2)`.
 """
 
 import io
+import struct
 import wave
 from collections import deque
 from collections.abc import Iterator
@@ -70,6 +71,16 @@ def format_wav(samples: Samples, sample_rate_hz: int) -> bytes:
         file.setframerate(sample_rate_hz)
         file.writeframes(to_pcm16(samples))
     return whole.getvalue()
+
+
+def format_wav_start(sample_rate_hz: int) -> bytes:
+    """The start of a mono 16-bit WAV stream of unknown length: `to_pcm16` of sound may follow."""
+    unknown = 0xFFFFFFFF  # what programs write that stream; readers go on to the end
+    return struct.pack(
+        "<4sI4s4sIHHIIHH4sI",
+        *(b"RIFF", unknown, b"WAVE", b"fmt ", 16, 1, 1),
+        *(sample_rate_hz, 2 * sample_rate_hz, 2, 16, b"data", unknown),
+    )
 
 
 def read_wav(path: Path) -> tuple[Samples, int]:

@@ -23,10 +23,11 @@ from podcaster.run import (
 )
 from podcaster.speak import stage as speak_stage
 from podcaster.speak.casting import cast_voices
+from podcaster.speak.engine import Samples, StreamingVoicer
 from podcaster.speak.options import SpeakOptions
-from podcaster.speak.stage import ClipJob, Rendered, plan_clips
+from podcaster.speak.stage import ClipJob, Rendered, plan_clips, spoken_sentences
 from podcaster.speak.voices import find_voices, set_pace
-from podcaster.voicing import engine_id, note_likeness, resolve_engine
+from podcaster.voicing import engine_id, note_likeness, resolve_engine, speech_spec
 
 CLIPS = "clips.json"
 
@@ -143,6 +144,45 @@ def say_text(
     Raises InputError for an empty text, VoiceError for an unknown voice, EngineError, RunError.
     """
     options = options or SpeakOptions()
+    job = _plan_text(home, voice_name, text, language, seed, options)
+    make_folder(path.parent)
+    takes = options.takes or TAKES["standard"]
+    with closing(booth_spec(job.voice.engine, options).open()) as booth:
+        spoken = render(booth, Session((job,), takes=takes))[0]
+    if not isinstance(spoken, Rendered):
+        raise spoken
+    write_atomic(path, spoken.wav)
+    return replace(spoken.clip, path=str(path))
+
+
+def stream_text(
+    home: Path,
+    voice_name: str,
+    text: str,
+    *,
+    language: str = "en",
+    seed: int = 0,
+    options: SpeakOptions | None = None,
+) -> Iterator[tuple[Samples, int]]:
+    """Speak `text` in pieces, each with its rate in hertz, as soon as the engine has them.
+
+    Nothing is judged or levelled, which would need the whole. Raises as `say_text` does.
+    """
+    options = options or SpeakOptions()
+    job = _plan_text(home, voice_name, text, language, seed, options)
+    sentences, voice = spoken_sentences(job), job.voice
+    with closing(speech_spec(job.voice.engine, options).open()) as voicer:
+        if isinstance(voicer, StreamingVoicer):
+            pieces = voicer.stream(sentences, voice, language=language, seed=seed)
+            yield from ((piece, voicer.sample_rate_hz) for piece in pieces)
+            return
+        speech = voicer.say(sentences, voice, language=language, seed=seed)
+        yield speech.samples, speech.sample_rate_hz
+
+
+def _plan_text(
+    home: Path, voice_name: str, text: str, language: str, seed: int, options: SpeakOptions
+) -> ClipJob:
     if not text.strip():
         raise InputError("There is nothing to say: the text is empty.")
     speaker = Speaker(id="speaker", name="Speaker", role="host", voice=voice_name)
@@ -157,16 +197,7 @@ def say_text(
     )
     casting = cast_voices((speaker,), find_voices(home), {}, language=language)
     casting = {who: resolve_engine(voice, options, language) for who, voice in casting.items()}
-    make_folder(path.parent)
-    job = _plan_jobs(script, casting, options)[0]
-    spec = booth_spec(job.voice.engine, options)
-    takes = options.takes or TAKES["standard"]
-    with closing(spec.open()) as booth:
-        spoken = render(booth, Session((job,), takes=takes))[0]
-    if not isinstance(spoken, Rendered):
-        raise spoken
-    write_atomic(path, spoken.wav)
-    return replace(spoken.clip, path=str(path))
+    return _plan_jobs(script, casting, options)[0]
 
 
 def _plan_jobs(

@@ -1,11 +1,13 @@
 """`podcaster voice` as it is typed: add, list, say, remove."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from podcaster.audio import write_wav
+from podcaster.audio import decode, read_wav, write_wav
 from tests.episode.conftest import podcaster
 from tests.speakers.spoken_show import RATE_HZ, speak
 
@@ -61,6 +63,26 @@ def test_a_voice_is_added_listed_and_removed(tmp_path: Path, recording: str) -> 
     removed = podcaster(tmp_path, "voice", "remove", "kim", "--json").json
     assert removed["folder"].endswith("kim")
     assert podcaster(tmp_path, "voice", "remove", "kim").code == 5
+
+
+def test_a_text_is_piped_to_a_player_while_it_is_spoken(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "podcaster", "voice", "say", "ada", TEXT]
+    done = subprocess.run([*command, "-o", "-"], cwd=tmp_path, capture_output=True, check=True)
+    piped = tmp_path / "piped.wav"
+    piped.write_bytes(done.stdout)
+    seconds = sum(len(block) for block in decode(piped, RATE_HZ, 1)) / RATE_HZ
+    podcaster(tmp_path, "voice", "say", "ada", TEXT, "-o", "whole.wav")
+    whole, rate_hz = read_wav(tmp_path / "whole.wav")
+    assert seconds == pytest.approx(len(whole) / rate_hz, abs=0.2)  # its edges are not trimmed
+    # a player that is closed is no failure
+    with subprocess.Popen(
+        [*command, "-o", "-"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(44).startswith(b"RIFF")
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
 
 
 def test_who_has_not_consented_is_not_heard(tmp_path: Path, recording: str) -> None:

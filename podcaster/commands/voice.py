@@ -1,6 +1,8 @@
 """`podcaster voice`: the voices there are, and how they sound; adding and removing them."""
 
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,7 +115,12 @@ def say(
     name: Annotated[str, typer.Argument(metavar="VOICE", help="The voice's name.")],
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What it says.")],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="WAV file. [default: VOICE.wav]")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="WAV file; - writes WAV to stdout while it is spoken. [default: VOICE.wav]",
+        ),
     ] = None,
     language: Annotated[str, typer.Option(help="Of the text.")] = "en",
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another take.")] = 0,
@@ -123,14 +130,18 @@ def say(
     """Speak a text with a voice into a WAV file."""
     from podcaster.config import load_configuration
     from podcaster.speak.voices import check_consent, choose_voice, find_voices
-    from podcaster.speaking import say_text
+    from podcaster.speaking import say_text, stream_text
 
     place = resolve_home(home)
     # who asks to hear a voice is not to hear another
     voice = choose_voice(name, find_voices(place))
     check_consent(voice)
-    path = output or Path.cwd() / f"{voice.name}.wav"
     options = load_configuration(place, {}).settings.speak
+    if output == Path("-"):
+        pieces = stream_text(place, voice.name, text, language=language, seed=seed, options=options)
+        _pipe(pieces)
+        return
+    path = output or Path.cwd() / f"{voice.name}.wav"
     spoken = say_text(place, voice.name, text, path, language=language, seed=seed, options=options)
     result = {
         "audio": str(path),
@@ -139,6 +150,23 @@ def say(
         "quality": spoken.quality,
     }
     emit(result, as_json=json_output, text=f"{path}  {spoken.duration_s:.1f} s")
+
+
+def _pipe(pieces: Iterator[tuple[Any, int]]) -> None:
+    """Write sound to stdout as WAV whose length nobody knows yet: players read on to the end."""
+    from podcaster.audio import format_wav_start, to_pcm16
+
+    begun = False
+    try:
+        for samples, rate_hz in pieces:
+            if not begun:
+                sys.stdout.buffer.write(format_wav_start(rate_hz))
+                begun = True
+            sys.stdout.buffer.write(to_pcm16(samples))
+            sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # the player was closed: what Python would still flush has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @voice_app.command("remove")

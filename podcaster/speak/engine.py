@@ -1,6 +1,6 @@
 """What a speech engine is: text and a voice in, samples out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -62,6 +62,23 @@ class BatchVoicer(Voicer, Protocol):
 
     def say_many(self, requests: Sequence[Request]) -> list[Speech]:
         """Speak each request, in order. Each sounds as `say` would make it, within rounding.
+
+        Raises EngineError, VoiceError as `say` does.
+        """
+
+
+@runtime_checkable
+class StreamingVoicer(Voicer, Protocol):
+    """A speech engine that hands over the beginning of a text before it has spoken its end."""
+
+    @property
+    def sample_rate_hz(self) -> int:
+        """Of what `stream` yields."""
+
+    def stream(
+        self, sentences: Sequence[str], voice: Voice, *, language: str, seed: int
+    ) -> Iterator[Samples]:
+        """Speak as `say` does: pieces of float32 mono `(n_samples,)` that follow each other.
 
         Raises EngineError, VoiceError as `say` does.
         """
