@@ -319,8 +319,7 @@ def _check_clones(home: Path) -> list[Finding]:
     from podcaster.config import load_configuration
     from podcaster.voicing import XTTS, choose_cloning_engine
 
-    options = load_configuration(home, {}).settings.speak
-    engine = choose_cloning_engine(options)
+    engine = choose_cloning_engine(load_configuration(home, {}).settings.speak)
     detail = "XTTS" if engine == XTTS else "a likeness of parameters; XTTS is not here"
     return [Finding(what="own voices", state="ok", detail=detail)]
 

@@ -9,7 +9,6 @@ import pytest
 
 from podcaster.audio import (
     LoudnessMeter,
-    Mp3Writer,
     decode,
     measure_loudness,
     probe,
@@ -17,6 +16,7 @@ from podcaster.audio import (
     write_wav,
 )
 from podcaster.errors import InputError
+from podcaster.mp3 import Mp3Writer
 from podcaster.units import SAMPLE_RATE_HZ
 
 # a segment of the writer is 768 frames: 20.06 s

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from podcaster.audio import MP3_FRAME_SAMPLES, SILENCE_LUFS, Mp3Writer, Samples, measure_loudness
+from podcaster.audio import SILENCE_LUFS, Samples, measure_loudness
 from podcaster.model import Loudness
+from podcaster.mp3 import MP3_FRAME_SAMPLES, Mp3Writer
 from podcaster.units import db_to_gain
 
 STEREO_LUFS = -16.0

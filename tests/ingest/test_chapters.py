@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from mutagen.id3 import CHAP, ID3, TIT2
 
-from podcaster.audio import Mp3Writer, write_wav
+from podcaster.audio import write_wav
 from podcaster.errors import InputError
 from podcaster.ingest.chapters import parse_chapters, read_embedded_chapters
+from podcaster.mp3 import Mp3Writer
 
 
 def test_json_chapters_come_in_order_without_what_nobody_can_show() -> None:
