@@ -4,11 +4,9 @@ Libraries that hold native code are tried in a process of their own: one that cr
 like any other.
 """
 
-import importlib.metadata
 import importlib.util
 import os
 import platform
-import re
 import socket
 import sys
 import tempfile
@@ -19,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from podcaster.builtin import IDF_PATH, MODEL_PATH, NGRAMS_PATH
+from podcaster.engines import examine_extra
 from podcaster.errors import PodcasterError
 from podcaster.model import Noun
 from podcaster.probe import ProbeFailed, run_probe
@@ -329,20 +328,9 @@ def _check_extras() -> list[Finding]:
 
 
 def _check_extra(extra: str, purpose: str) -> Finding:
-    """Compare what the extra asks for with what is installed, without importing any of it."""
-    wanted = [
-        re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
-        for requirement in importlib.metadata.requires("podcaster") or ()
-        if re.search(rf"""extra\s*==\s*['"]{extra}['"]""", requirement)
-    ]
-    versions, gone = [], []
-    for name in wanted:
-        try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            gone.append(name)
+    versions, gone = examine_extra(extra)
     what = f"extra {extra}"
-    if wanted and not gone:
+    if versions and not gone:
         return Finding(what=what, state="ok", detail=", ".join(versions))
     return Finding(
         what=what,

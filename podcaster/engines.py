@@ -6,8 +6,10 @@ stays instant and a missing extra is one sentence.
 
 import difflib
 import importlib
+import re
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
+from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 from podcaster.errors import ConfigError, EngineMissing
@@ -92,10 +94,26 @@ def describe_engine(stage: str, name: str) -> str:
     versions = []
     for distribution in ENGINES[stage][name].distributions:
         try:
-            versions.append(f"{distribution} {version(distribution)}")
+            versions.append(f"{distribution} {metadata.version(distribution)}")
         except PackageNotFoundError:
             versions.append(f"{distribution} missing")
     return f"{name} ({', '.join(versions)})" if versions else name
+
+
+def examine_extra(extra: str) -> tuple[list[str], list[str]]:
+    """What an extra asks for: packages with versions, and those that are missing; none imported."""
+    wanted = [
+        re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        for requirement in metadata.requires("podcaster") or ()
+        if re.search(rf"""extra\s*==\s*['"]{extra}['"]""", requirement)
+    ]
+    versions, missing = [], []
+    for name in wanted:
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    return versions, missing
 
 
 def open_engine(stage: str, name: str, **settings: Any) -> Any:
