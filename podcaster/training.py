@@ -54,7 +54,7 @@ from podcaster.train.estimates import (
     suggest,
 )
 from podcaster.train.options import TrainOptions
-from podcaster.train.packing import count_efficiency, pack, plan_epoch
+from podcaster.train.packing import count_efficiency, fit_row, pack, plan_epoch
 from podcaster.train.report import (
     REPORT,
     TrainReport,
@@ -70,7 +70,7 @@ TRAIN_FILE, VALIDATION_FILE = "dialogue.train.jsonl", "dialogue.validation.jsonl
 CURVE, PICTURE, CARD, BASE = "curve.csv", "curve.png", "card.md", "base.json"
 BASES = "base"  # where the built-in model is spelled out
 LARGEST_DEFAULT_CONTEXT = 4096
-ROW_CONTEXTS = 4  # of a row: so long, hardly a slot of it stays empty
+ROW_CONTEXTS = 4  # of a row, or a little less: so long, hardly a slot of it stays empty
 SMALL_PARAMETERS = 50_000_000
 WITHOUT_EFFECT = ("workers", "row_tokens")
 FREE_SHARE = 0.9  # of the memory that is free, for us
@@ -202,8 +202,8 @@ class _Training:
         )  # fmt: skip
         memory_tokens = max(memory_tokens, longest)
         # what lies together must not depend on the machine, or nobody could go on elsewhere
-        row_tokens = ROW_CONTEXTS * context
         lengths = [len(example) for example in examples.found]
+        row_tokens = fit_row(lengths, ROW_CONTEXTS * context)
         memory = estimate_memory(
             shape, self.options, rank=rank, row_tokens=memory_tokens, bytes_per_value=per_value
         )

@@ -32,7 +32,7 @@ from podcaster.train.spelling import (
     without_tokens,
 )
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 ADAPTER_FOLDER = "adapter"
 ADAPTER_FILES = (ADAPTER, ADAPTER_CONFIG)
 CHECKPOINTS = "checkpoints"

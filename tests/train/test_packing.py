@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from podcaster.train.packing import count_efficiency, divide, pack, plan_epoch
+from podcaster.train.packing import count_efficiency, divide, fit_row, pack, plan_epoch
 
 LENGTHS = st.lists(st.integers(1, 400), min_size=1, max_size=120)
 SEEDS = st.integers(0, 2**31)
@@ -64,6 +64,18 @@ def test_one_worker_with_memory_enough_computes_the_rows_as_they_are() -> None:
     lengths = draw_lengths(200, 1024, 1)
     rows = pack(lengths, 4096, 0)
     assert divide(rows, lengths, 4096, 0, 1) == rows
+
+
+def test_rows_fit_windows_that_are_nearly_as_long_as_the_context() -> None:
+    """Windows of a real show: most between 80% and 98% of the context, some shorter."""
+    draw = np.random.default_rng(5)
+    long, short = draw.integers(1660, 2008, 320), draw.integers(300, 1660, 53)
+    lengths = [int(n) for n in (*long, *short)]
+    plain = count_efficiency(lengths, pack(lengths, 8192, 0), 8192)
+    row = fit_row(lengths, 8192)
+    fitted = count_efficiency(lengths, pack(lengths, row, 0), row)
+    assert plain < 0.97 <= fitted
+    assert 6144 <= row <= 8192
 
 
 @pytest.mark.parametrize("count", [500, 4000])
