@@ -28,8 +28,7 @@ def measure_lufs(samples: Samples, sample_rate_hz: int) -> float:
     """
     if len(samples) == 0:
         return _FLOOR_LUFS
-    # prime lengths make the transform a hundred times slower
-    padded = -(-len(samples) // 4096) * 4096
+    padded = _fast_length(len(samples))
     spectrum = np.fft.rfft(samples, padded) * _weighting(padded // 2 + 1, sample_rate_hz)
     weighted = np.fft.irfft(spectrum, padded)[: len(samples)]
     block = min(len(weighted), round(_BLOCK_S * sample_rate_hz))
@@ -43,20 +42,26 @@ def measure_lufs(samples: Samples, sample_rate_hz: int) -> float:
     return float(-0.691 + 10.0 * np.log10(loud.mean()))
 
 
-def normalise_level(samples: Samples, sample_rate_hz: int) -> Samples:
-    """Bring speech to CLIP_LUFS, less where its peaks would not fit; silence stays silence."""
+def normalise_level(samples: Samples, sample_rate_hz: int) -> tuple[Samples, float]:
+    """Bring speech to CLIP_LUFS, less where its peaks would not fit: the samples, their loudness.
+
+    Silence stays silence.
+    """
     peak = float(np.max(np.abs(samples), initial=0.0))
     loudness = measure_lufs(samples, sample_rate_hz)
     if peak == 0.0 or loudness <= _FLOOR_LUFS:
-        return samples
+        return samples, loudness
     gain = min(db_to_gain(CLIP_LUFS - loudness), _CEILING / peak)
     levelled: Samples = (samples * np.float32(gain)).astype(np.float32)
-    return levelled
+    return levelled, loudness + gain_to_db(gain)
 
 
-def score_clip(samples: Samples, sample_rate_hz: int, sentences: Sequence[str]) -> dict[str, float]:
-    """Measure a finished clip: `lufs`, `peak_db`, `active_rms_db`, `silence_share`, `word_s`.
+def score_clip(
+    samples: Samples, sample_rate_hz: int, sentences: Sequence[str], lufs: float
+) -> dict[str, float]:
+    """Measure a finished clip whose loudness is known.
 
+    `lufs`, `peak_db`, `active_rms_db`, `silence_share`, `word_s`.
     `word_s` is seconds per spoken word (0 with no words): far from a voice's usual, the engine
     has babbled, or swallowed a part.
     """
@@ -66,13 +71,27 @@ def score_clip(samples: Samples, sample_rate_hz: int, sentences: Sequence[str]) 
     active = frames[frames > 10.0 ** (_SILENT_DB / 10.0)]
     words = sum(count_words(sentence) for sentence in sentences)
     scores = {
-        "lufs": measure_lufs(samples, sample_rate_hz),
+        "lufs": lufs,
         "peak_db": max(-120.0, gain_to_db(float(np.max(np.abs(samples), initial=0.0)))),
         "active_rms_db": 10.0 * float(np.log10(active.mean())) if len(active) else -120.0,
         "silence_share": 1.0 - len(active) / len(frames) if len(frames) else 1.0,
         "word_s": len(samples) / sample_rate_hz / words if words else 0.0,
     }
     return {name: round(value, 3) for name, value in scores.items()}
+
+
+def _fast_length(count: int) -> int:
+    """The next length without a prime factor over 5: others make the transform far slower."""
+    best = 1 << max(0, count - 1).bit_length()
+    fives = 1
+    while fives < best:
+        threes = fives
+        while threes < best:
+            missing = -(-count // threes)
+            best = min(best, threes << max(0, missing - 1).bit_length())
+            threes *= 3
+        fives *= 5
+    return best
 
 
 def _weighting(bins: int, sample_rate_hz: int) -> NDArray[np.float64]:

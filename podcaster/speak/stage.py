@@ -104,9 +104,9 @@ def finish_clip(job: ClipJob, take: Take | None) -> Rendered:
     """
     spoken = spoken_sentences(job)
     speech = _beat() if take is None else _tidy(take.speech, spoken, job.engine_id)
-    samples = normalise_level(speech.samples, speech.sample_rate_hz)
+    samples, lufs = normalise_level(speech.samples, speech.sample_rate_hz)
     duration_s = len(samples) / speech.sample_rate_hz
-    scores = score_clip(samples, speech.sample_rate_hz, spoken)
+    scores = score_clip(samples, speech.sample_rate_hz, spoken, lufs)
     if take is not None:
         scores |= take.verdict.scores
     clip = Clip(

@@ -33,12 +33,13 @@ def test_pauses_do_not_lower_the_loudness() -> None:
 def test_silence_is_the_floor_and_stays_silent(samples: np.ndarray) -> None:
     silence = samples.astype(np.float32)
     assert measure_lufs(silence, RATE_HZ) == -70.0
-    assert np.array_equal(normalise_level(silence, RATE_HZ), silence)
+    assert np.array_equal(normalise_level(silence, RATE_HZ)[0], silence)
 
 
 @pytest.mark.parametrize("level_db", [-50.0, -3.0])
 def test_any_level_is_brought_to_the_common_one(level_db: float) -> None:
-    levelled = normalise_level(tone(997, level_db), RATE_HZ)
+    levelled, told = normalise_level(tone(997, level_db), RATE_HZ)
+    assert told == pytest.approx(measure_lufs(levelled, RATE_HZ), abs=0.01)
     assert levelled.dtype == np.float32
     assert measure_lufs(levelled, RATE_HZ) == pytest.approx(CLIP_LUFS, abs=0.05)
 
@@ -46,12 +47,12 @@ def test_any_level_is_brought_to_the_common_one(level_db: float) -> None:
 def test_a_peak_is_never_clipped_for_loudness() -> None:
     clicks = np.zeros(RATE_HZ, dtype=np.float32)
     clicks[::4800] = 0.5
-    assert np.abs(normalise_level(clicks, RATE_HZ)).max() <= 0.951
+    assert np.abs(normalise_level(clicks, RATE_HZ)[0]).max() <= 0.951
 
 
 def test_scores_say_what_is_there() -> None:
     half = np.concatenate([tone(997, -20, 1.0), np.zeros(RATE_HZ, dtype=np.float32)])
-    scores = score_clip(half, RATE_HZ, ["Four words are here."])
+    scores = score_clip(half, RATE_HZ, ["Four words are here."], -20.0)
     assert scores["silence_share"] == pytest.approx(0.5, abs=0.02)
     assert scores["peak_db"] == pytest.approx(-20.0, abs=0.1)
     assert scores["active_rms_db"] == pytest.approx(-23.0, abs=0.1)
