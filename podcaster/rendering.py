@@ -39,6 +39,8 @@ from podcaster.workers import open_workers
 
 # takes of a clip at most, by the quality that is asked for
 TAKES = {"draft": 2, "standard": 3, "studio": 5}
+# share of the clips that may be refused by their engine; beyond it, something else is wrong
+_MOST_LEFT_OUT = 0.1
 
 
 class Rendering:
@@ -53,6 +55,7 @@ class Rendering:
         self.folder = context.run.stage_folder("speak")
         self.jobs = tuple(jobs)
         self.takes = self.rejected = 0
+        self._reasons: dict[str, str] = {}
         self._context = context
         self._allowed = choose_takes(context.settings)
         self._voices = tuple({voice.sha256: voice for voice in casting.values()}.values())
@@ -61,24 +64,30 @@ class Rendering:
         self.reused = len(self.clips)
 
     def speak(self, preview: Preview | None) -> list[str]:
-        """Speak what is missing; what could not be spoken comes back as sentences.
+        """Speak what is missing. Where too much could not be spoken, it comes back as sentences.
 
-        Raises RunError where the disk refuses, EngineMissing and EngineError where an engine
-        cannot be opened.
+        A few clips that an engine refuses are left out: a beat of silence each, and a fault. They
+        are tried again the next time. Raises RunError where the disk refuses, EngineMissing and
+        EngineError where an engine cannot be opened.
         """
         for job in self.jobs if preview else ():
             if job.key in self.clips:
                 self._show(preview, job)
         self._report()
         missing = [job for job in self.jobs if job.key not in self.clips]
-        failures: list[str] = []
         for engine in sorted({job.voice.engine for job in missing}):
             theirs = [job for job in missing if job.voice.engine == engine]
-            failures += self._work_off(engine, self._cut_sessions(theirs), preview)
+            self._work_off(engine, self._cut_sessions(theirs), preview)
+        failed = [job for job in missing if job.key not in self.clips]
+        if len(failed) > _MOST_LEFT_OUT * len(self.jobs):
+            return [f"turn {job.turns[0] + 1}: {self._reasons[job.key]}" for job in failed]
+        for job in failed:
+            self._record(job, speak_stage.leave_out(job, self._reasons[job.key]), 0.0)
+            self._show(preview, job)
         if self._context.settings.speak.check:
             for engine in sorted({job.voice.engine for job in missing} - RULE_ENGINES):
-                failures += self._work_off(engine, self._find_odd_ones(engine), None)
-        return failures
+                self._work_off(engine, self._find_odd_ones(engine), None)
+        return []
 
     def faulty(self) -> dict[int, str]:
         """What is wrong with clips of which no take was good, by the turns that they serve."""
@@ -89,19 +98,15 @@ class Rendering:
             if job.key in self.clips and self.clips[job.key].faults
         }
 
-    def _work_off(
-        self, engine: str, sessions: Sequence[Session], preview: Preview | None
-    ) -> list[str]:
+    def _work_off(self, engine: str, sessions: Sequence[Session], preview: Preview | None) -> None:
         if not sessions:
-            return []
-        failures: list[str] = []
+            return
         spec = booth_spec(engine, self._context.settings.speak)
         with open_mapper(self._context, engine) as mapper:
             # what is heard first is spoken first where somebody listens
             size = None if preview else _letters
             for outcome in mapper(sessions, render, spec, size=size):
-                failures += self._take(outcome, preview)
-        return failures
+                self._take(outcome, preview)
 
     def _find_odd_ones(self, engine: str) -> list[Session]:
         """Clips that passed, but are of a length unlike all others in their voice: once more.
@@ -128,18 +133,15 @@ class Rendering:
             sessions.append(Session(group, self._allowed, others))
         return sessions
 
-    def _take(
-        self, outcome: Outcome[Session, tuple[Spoken, ...]], preview: Preview | None
-    ) -> Iterator[str]:
-        """Record what a session made; yields what it could not."""
+    def _take(self, outcome: Outcome[Session, tuple[Spoken, ...]], preview: Preview | None) -> None:
+        """Record what a session made, and why it did not make the rest."""
         session = outcome.item
         if isinstance(outcome.error, RunError):
             raise outcome.error  # the disk: no other clip would fare better
         results = outcome.result or (outcome.error,) * len(session.jobs)
         for job, spoken in zip(session.jobs, results, strict=True):
             if not isinstance(spoken, Rendered):
-                message = spoken.message if spoken else "nothing came back."
-                yield f"turn {job.turns[0] + 1}: {message}"
+                self._reasons[job.key] = spoken.message if spoken else "Nothing came back."
                 continue
             self._record(job, spoken, outcome.seconds / len(session.jobs))
             self._show(preview, job)
@@ -162,7 +164,7 @@ class Rendering:
         write_record(_record_path(self.folder, job), record)
         self.clips[job.key] = clip
         self.takes += spoken.tried
-        self.rejected += spoken.tried - (0 if clip.faults else 1)
+        self.rejected += spoken.tried if clip.faults else spoken.tried - 1
 
     def _find(self, job: ClipJob) -> Clip | None:
         """A clip that was made before; not one that failed and may be tried more often now."""

@@ -74,9 +74,8 @@ def make(home: Path, lines: list[str], progress: Notes | None = None, **more: An
         **more.pop("flags", {}),
     }
     run, settings = episodes.start_episode(home, flags)
-    episodes.make_episode(
-        home, run, settings, until="speak", publish=False, progress=progress or Notes(), **more
-    )
+    how = {"until": "speak", "publish": False, "progress": progress or Notes(), **more}
+    episodes.make_episode(home, run, settings, **how)
     return run
 
 
@@ -169,6 +168,20 @@ def test_a_clip_that_cannot_be_spoken_costs_no_other(home: Path) -> None:
     FaultyVoicer.calls.clear()
     again(home, run)
     assert [text for text, _ in FaultyVoicer.calls] == ["The engine bends at this."]
+
+
+def test_a_few_clips_that_are_refused_are_left_out_and_marked(home: Path) -> None:
+    lines = [f"{'Fay' if n % 2 else 'Fred'}: {GOOD} Number {n}." for n in range(12)]
+    lines[5] = "Fay: The engine breaks at this."
+    run = make(home, lines, until="publish")
+    left_out = clips_of(run)[5]
+    assert left_out.faults == ("Left out: The engine broke.",)
+    assert left_out.sentences == ()
+    assert left_out.duration_s < 0.5
+    assert (run.path / "publish" / "episode.mp3").stat().st_size > 100_000
+    assert "breaks" not in (run.path / "publish" / "episode.vtt").read_text()
+    script = (run.path / "write" / "script.md").read_text()
+    assert "<!-- look: Left out: The engine broke. -->\n**Fay:** The engine breaks" in script
 
 
 def test_an_episode_can_be_heard_while_it_is_made(home: Path) -> None:

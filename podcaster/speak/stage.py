@@ -124,6 +124,21 @@ def finish_clip(job: ClipJob, take: Take | None) -> Rendered:
     return Rendered(clip, audio.format_wav(samples, speech.sample_rate_hz), tried)
 
 
+def leave_out(job: ClipJob, reason: str) -> Rendered:
+    """A beat of silence in place of a clip that its engine refuses: nothing is captioned."""
+    speech = _beat()
+    clip = Clip(
+        path=job.path,
+        text=job.text,
+        voice=job.voice.name,
+        duration_s=len(speech.samples) / speech.sample_rate_hz,
+        sample_rate_hz=speech.sample_rate_hz,
+        sentences=(),
+        faults=(f"Left out: {reason}",),
+    )
+    return Rendered(clip, audio.format_wav(speech.samples, speech.sample_rate_hz), tried=0)
+
+
 def render_clip(engine: Voicer, job: ClipJob, folder: Path) -> Clip:
     """Speak one clip once, without a gate, and write it to `folder / job.path`.
 
