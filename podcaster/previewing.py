@@ -22,6 +22,7 @@ from podcaster.units import SAMPLE_RATE_HZ
 GAP_S = 0.25  # between turns; the mix has its own timing
 _BITRATE = 96_000
 _LOOPBACK = "127.0.0.1"
+_PATIENCE_S = 5.0  # with listeners, when all is spoken
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Preview</title>
 <body style="font:16px system-ui;margin:3em auto;max-width:36em">
 <h1>Preview</h1><p>The turns in order, as they are spoken: no music, no mix yet.</p>
@@ -43,6 +44,7 @@ class Preview:
         self._encoder = _open_encoder()
         self._data = bytearray()
         self._ended = False
+        self._listeners = 0
         self._changed = threading.Condition()
 
     @property
@@ -71,9 +73,23 @@ class Preview:
     def read(self) -> Iterator[bytes]:
         """The MP3 from its beginning, each piece as soon as it is there, to the end."""
         sent = 0
-        while piece := self._wait_for_more(sent):
-            sent += len(piece)
-            yield piece
+        self._count_listener(1)
+        try:
+            while piece := self._wait_for_more(sent):
+                sent += len(piece)
+                yield piece
+        finally:
+            self._count_listener(-1)
+
+    def wait_for_listeners(self, longest_s: float) -> None:
+        """Give who is listening time to fetch what there is."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._listeners, longest_s)
+
+    def _count_listener(self, more: int) -> None:
+        with self._changed:
+            self._listeners += more
+            self._changed.notify_all()
 
     def _wait_for_more(self, sent: int) -> bytes:
         with self._changed:
@@ -96,8 +112,9 @@ class Preview:
 def serve_preview(preview: Preview, port: int = 0) -> Iterator[str]:
     """Serve a preview on loopback, and lend its address; port 0 is any that is free.
 
-    At the end, whoever is listening still gets what there is. Raises EngineError where the port is
-    taken.
+    At the end, whoever is listening has some seconds to fetch what there is; a player that holds
+    enough for now does not hold up the work, and is served on until the process ends. Raises
+    EngineError where the port is taken.
     """
     handler = type("Handler", (_Handler,), {"preview": preview})
     try:
@@ -107,13 +124,14 @@ def serve_preview(preview: Preview, port: int = 0) -> Iterator[str]:
             f"The preview cannot be served on port {port}: {error.strerror or error}.",
             next_step="Choose another port, or leave --preview out.",
         ) from error
-    server.daemon_threads = False  # closing waits until every listener has the last byte
+    server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, name="preview", daemon=True)
     thread.start()
     try:
         yield f"http://{_LOOPBACK}:{server.server_address[1]}/"
     finally:
         preview.end()
+        preview.wait_for_listeners(_PATIENCE_S)
         server.shutdown()
         server.server_close()
         thread.join()
@@ -123,7 +141,7 @@ class _Handler(BaseHTTPRequestHandler):
     """The page, and the stream."""
 
     preview: Preview
-    timeout = 60  # seconds in which a listener takes nothing: it is gone
+    timeout = 600  # seconds in which a listener takes nothing: it is gone, and not only paused
 
     def do_GET(self) -> None:
         """Answer `/` and `/preview.mp3`."""

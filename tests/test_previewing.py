@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from podcaster import previewing
 from podcaster.audio import decode, write_wav
 from podcaster.previewing import GAP_S, Preview, serve_preview
 from podcaster.units import SAMPLE_RATE_HZ
@@ -93,3 +94,21 @@ def test_other_names_for_this_machine_are_refused() -> None:
             urllib.request.urlopen(f"{address}../run.json")
         with missing.value as answer:
             assert answer.code == 404
+
+
+def test_a_player_that_has_enough_for_now_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(previewing, "_PATIENCE_S", 0.1)
+    preview = Preview(["a", "b"])
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, 400 * RATE_HZ).astype(np.float32)
+    write_wav(tmp_path / "a.wav", noise, RATE_HZ)
+    with serve_preview(preview) as address:
+        answer = urllib.request.urlopen(f"{address}preview.mp3")
+        preview.add("a", tmp_path / "a.wav")
+        first = answer.read(1000)
+    # the server is gone, the player still gets the rest when it wants it
+    with answer:
+        heard = first + answer.read()
+    assert heard == b"".join(preview.read())
+    assert len(heard) > 4_000_000
