@@ -1,10 +1,34 @@
-"""How an instruct model is asked for a script: its task, said once, and the form of its lines.
+"""How an instruct model is asked for a conversation: its task, said once, and the form of turns.
 
-Training spells a show's conversations in this form, and the writer asks in it, so that what was
-learned is what is asked for.
+A large model writes a *script*: one answer, a line a turn. A small one is led through a *chat*: the
+host is the user, the guest the assistant, and each turn is a message. Training spells a show's
+conversations in the same form, so that what was learned is what is asked for.
 """
 
 from collections.abc import Sequence
+from typing import Literal
+
+Form = Literal["script", "chat"]
+SMALL_PARAMETERS = 2_000_000_000  # below, a model holds no outline and mirrors its own lines
+MOST_FACTS = 8
+
+
+def choose_form(parameters: int) -> Form:
+    """The form in which a model of so many parameters is asked, and trained."""
+    return "chat" if parameters < SMALL_PARAMETERS else "script"
+
+
+def brief_guest(host: str, guest: str, topics: Sequence[str], facts: Sequence[str] = ()) -> str:
+    """The system message of a chat: who talks with whom, about what, and what the guest knows."""
+    about = f" about {', '.join(topics)}" if topics else ""
+    lines = [
+        f"You are {guest}, the guest of a podcast. {host}, the host, talks with you{about}.",
+        "Answer in your own words, as you would speak: what you did, saw and think, and why.",
+    ]
+    if facts:
+        lines.append("What you can tell:")
+        lines += [f"- {fact}" for fact in facts[:MOST_FACTS]]
+    return "\n".join(lines)
 
 
 def describe_task(host: str, guest: str, language: str) -> tuple[str, ...]:

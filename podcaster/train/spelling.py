@@ -1,8 +1,9 @@
 """Spell a dataset's line as a model will be asked for it, and mark what it is to learn.
 
-A model with a dialogue template gets the line's `text`. Any other gets a script: the task and the
-request as `podcaster.commission` words them, through the model's own chat template, and a line a
-turn. Texts are tokenised piece by piece, as the writer evaluates them.
+A model with a dialogue template gets the line's `text`. A small instruct model gets a chat: the
+host is the user, the guest the assistant. A large one gets a script: the task and the request as
+`podcaster.commission` words them, through the model's own chat template, and a line a turn. Texts
+are tokenised piece by piece, as the writer evaluates them.
 """
 
 import re
@@ -16,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from podcaster.chat_template import Refused, SandboxedTemplate, explain_broken
-from podcaster.commission import assign, describe_task, open_line
+from podcaster.chat_form import ChatForm
+from podcaster.commission import assign, brief_guest, describe_task, open_line
 from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import InputError
 from podcaster.model import Role
@@ -45,6 +47,7 @@ class Line(msgspec.Struct):
     names: list[str] = []
     roles: list[str] = []
     keywords: list[str] = []
+    facts: list[str] = []
     episode: str = ""
     text: str = ""
 
@@ -135,6 +138,7 @@ def without_tokens(line: Line, tokens: Collection[str]) -> Line:
         names=[clean(name) for name in line.names],
         roles=line.roles,
         keywords=[clean(word) for word in line.keywords],
+        facts=[clean(fact) for fact in line.facts],
         episode=clean(line.episode),
         text=clean(line.text),
     )
@@ -158,6 +162,30 @@ def spell_dialogue(template: DialogueTemplate) -> Speller:
             yield given, GIVEN
             yield said + end, by_token[token]
             given = ""
+
+    return spell
+
+
+def spell_chat(chat: str, *, bos: str, eos: str) -> Speller:
+    """For a small model with a chat template: a turn is a message, the host's are the user's.
+
+    What the host says is learned as well as what the guest answers. Raises EngineError where the
+    template cannot be used.
+    """
+    form = ChatForm(chat, bos=bos, eos=eos)
+
+    def spell(line: Line) -> Iterator[tuple[str, int]]:
+        turns = find_turns(line)
+        host = next((turn.name for turn in turns if turn.role == "host"), "")
+        guest = next((turn.name for turn in turns if turn.role == "guest"), "")
+        if not host or not guest:
+            return
+        if turns[0].role != "host":
+            turns = turns[1:]
+        for number, turn in enumerate(turns):
+            system = brief_guest(host, guest, line.keywords, line.facts)
+            yield form.open_turn(turn.role) if number else form.begin(system), GIVEN
+            yield turn.text + form.close_turn(turn.role), OWNERS[turn.role]
 
     return spell
 

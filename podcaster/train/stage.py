@@ -11,10 +11,11 @@ import msgspec
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+from podcaster.commission import choose_form
 from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import InputError, foreign
 from podcaster.model import Noun
-from podcaster.train.bases import Base
+from podcaster.train.bases import Base, read_shape
 from podcaster.train.checkpoints import Point, State
 from podcaster.train.engine import Group
 from podcaster.train.loop import Plan, Trainer
@@ -26,6 +27,7 @@ from podcaster.train.spelling import (
     Example,
     Speller,
     read_lines,
+    spell_chat,
     spell_dialogue,
     spell_script,
     tokenise,
@@ -106,6 +108,8 @@ def read_examples(path: Path, base: Base, language: str, context: int) -> Exampl
     if base.dialogue:
         spell = spell_dialogue(DialogueTemplate())
         special -= set(DialogueTemplate().special_tokens())  # the text itself is made of them
+    elif choose_form(read_shape(Path(base.folder)).parameters) == "chat":
+        spell = spell_chat(base.chat, bos=base.bos, eos=base.eos)
     else:
         spell = spell_script(base.chat, bos=base.bos, eos=base.eos, language=language)
     found: list[Example] = []

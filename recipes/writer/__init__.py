@@ -1,0 +1,1 @@
+"""How the adapter of the built-in writer is made."""
