@@ -67,4 +67,4 @@ bench:
 
 # pin the newest versions that fit together
 pin:
-    .venv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate --quiet --upgrade --output-file constraints.txt
+    .venv/bin/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --no-header --no-annotate --no-emit-package pip --quiet --upgrade --output-file constraints.txt
