@@ -83,7 +83,7 @@ ENGINES: dict[str, dict[str, EngineEntry]] = {
             "podcaster.speak.coqui.voicer:CoquiVoicer", "tts", batch=8, distributions=("coqui-tts",)
         ),
         "kokoro": EngineEntry(
-            "podcaster.speak.kokoro:KokoroVoicer", "kokoro", distributions=("kokoro-onnx",)
+            "podcaster.speak.kokoro.voicer:KokoroVoicer", None, distributions=("onnxruntime",)
         ),
     },
 }

@@ -13,6 +13,7 @@ from podcaster.errors import EngineMissing
 from podcaster.mapping import EngineSpec
 from podcaster.model import Voice
 from podcaster.progress import Progress
+from podcaster.setup.packaged import PACKAGED_MODELS, find_packaged
 from podcaster.setup.voices import VOICE_MODELS, find_voice_model
 from podcaster.speak.cloning import CLONE, LIKENESS
 from podcaster.speak.options import SpeakOptions
@@ -67,15 +68,26 @@ def note_likeness(casting: Mapping[str, Voice], options: SpeakOptions, progress:
 
 
 def speech_spec(engine: str, options: SpeakOptions) -> EngineSpec:
-    """How to open a speech engine: one with a model of `podcaster setup` gets its folder.
+    """How to open a speech engine: one with a model gets what `podcaster setup` has fetched of it,
+    else what was packaged.
 
-    Raises EngineMissing where that model is not on this machine.
+    Raises EngineMissing where its model is not on this machine, or is another than was meant.
     """
     settings: dict[str, Any] = {}
     model = next((one for one in VOICE_MODELS if one.engine == engine), None)
     if model is not None:
-        settings = {"model": str(find_voice_model(model.name)), "device": options.device}
+        settings = {**_find_model(model.name), "device": options.device}
     return EngineSpec("speak", engine, settings)
+
+
+def _find_model(name: str) -> dict[str, Any]:
+    try:
+        return {"model": str(find_voice_model(name))}
+    except EngineMissing:
+        if all(name != one.name for one in PACKAGED_MODELS):
+            raise
+    packaged = find_packaged(name)
+    return {"model": tuple(str(path) for path in packaged.paths), "sha256": packaged.sha256}
 
 
 def engine_id(engine: str, options: SpeakOptions) -> str:

@@ -15,14 +15,16 @@ from podcaster.model import Consent, Identifier, Language, Voice
 from podcaster.progress import Progress, Silence
 from podcaster.speak.cloning import CLONE, LIKENESS
 from podcaster.speak.espeak_voice import languages, parse_settings
+from podcaster.speak.kokoro.styles import FASTEST, SLOWEST, embed_style
+from podcaster.speak.kokoro.styles import parse_settings as parse_kokoro_settings
 
 VOICE_FILE = "voice.toml"
+KOKORO = "kokoro"
 LARGEST_VOICE_FILE_BYTES = 64_000
 LARGEST_REFERENCE_BYTES = 100_000_000
-_SLOWEST_SPEED, _FASTEST_SPEED = 0.5, 2.0  # Kokoro's
 SLOWEST_ESPEAK_WPM, FASTEST_ESPEAK_WPM = 90, 300  # what eSpeak NG takes as its pace
 # engines whose voices are made of settings; any other speaks as a person whom it was given
-_SYNTHETIC_ENGINES = frozenset({"espeak", "kokoro"})
+_SYNTHETIC_ENGINES = frozenset({"espeak", KOKORO})
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 
@@ -94,6 +96,7 @@ def read_voice(path: Path) -> Voice:
         )
     references = tuple(_find_reference(path, name) for name in file.references)
     engine = file.engine or (CLONE if references else "espeak")
+    settings = embed_style(path.parent, file.settings) if engine == KOKORO else file.settings
     spoken = file.languages or (languages() if engine == "espeak" else ())
     if not spoken:
         raise VoiceError(
@@ -107,16 +110,17 @@ def read_voice(path: Path) -> Voice:
         languages=spoken,
         words_per_minute=file.words_per_minute,
         licence=file.licence,
-        sha256=_hash_sound(engine, file.settings, references),
-        engine_settings=file.settings,
+        sha256=_hash_sound(engine, settings, references),
+        engine_settings=settings,
         references=tuple(str(reference) for reference in references),
         consent=file.consent,
     )
-    if voice.engine == "espeak":
-        try:
-            parse_settings(voice)
-        except VoiceError as error:
-            raise VoiceError(f"{path}: {error.message}", next_step=error.next_step) from error
+    check = {"espeak": parse_settings, KOKORO: parse_kokoro_settings}.get(voice.engine)
+    try:
+        if check is not None:
+            check(voice)
+    except VoiceError as error:
+        raise VoiceError(f"{path}: {error.message}", next_step=error.next_step) from error
     return voice
 
 
@@ -135,9 +139,9 @@ def set_pace(voice: Voice, words_per_minute: float | None) -> Voice:
         before = parse_settings(voice).pace_wpm
         pace = min(FASTEST_ESPEAK_WPM, max(SLOWEST_ESPEAK_WPM, round(before * factor)))
         factor, settings["pace_wpm"] = pace / before, pace
-    elif voice.engine == "kokoro":
+    elif voice.engine == KOKORO:
         speed = float(settings.get("speed", 1.0))
-        faster = round(min(_FASTEST_SPEED, max(_SLOWEST_SPEED, speed * factor)), 3)
+        faster = round(min(FASTEST, max(SLOWEST, speed * factor)), 3)
         factor, settings["speed"] = faster / speed, faster
     elif voice.engine != LIKENESS:
         return voice

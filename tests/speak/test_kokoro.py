@@ -1,5 +1,6 @@
-"""The contract of `Voicer`, held by the real kokoro-onnx with a tiny model of Kokoro's shape."""
+"""The contract of `Voicer`, held by Kokoro's with a tiny model of its shape."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from podcaster.speak.stage import plan_clips, render_clip
 from podcaster.speak.voices import read_voice
 from tests.speak.conftest import make_script
 
-pytest.importorskip("kokoro_onnx", reason="the extra `kokoro` is not installed")
 pytest.importorskip("onnx", reason="onnx, which makes the tiny model, is not installed")
 
-from podcaster.speak.kokoro import KokoroVoicer, respell, stock_voices
+from podcaster.speak.espeak import EspeakVoicer
+from podcaster.speak.kokoro.clock import KokoroClock
+from podcaster.speak.kokoro.phonemes import MOST_TOKENS, SYMBOLS, cut, respell, spell, tokenise
+from podcaster.speak.kokoro.styles import format_style, list_stock, parse_style
+from podcaster.speak.kokoro.voicer import KokoroVoicer
 from tests.speak.tiny_kokoro import RATE_HZ, STOCK, write_tiny_kokoro, write_voices
 
 pytestmark = pytest.mark.engine
@@ -96,27 +100,27 @@ def test_speed_and_stock_voice_arrive(kokoro: KokoroVoicer, tmp_path: Path) -> N
     )
 
 
-def test_a_long_sentence_is_said_to_its_end(kokoro: KokoroVoicer, heart: Voice) -> None:
+def test_a_long_sentence_is_said_to_its_end(
+    kokoro: KokoroVoicer, heart: Voice, voicer: EspeakVoicer
+) -> None:
     clause = "and then we walked along the river until the sun went down, "
     short = kokoro.say([clause], heart, language="en", seed=1)
     long = kokoro.say([clause * 30], heart, language="en", seed=1)
-    (spelled,) = kokoro.spell([clause * 30], "af_heart", "en")
-    assert len(spelled) > 3 * 510  # more than the model takes in one go
+    (spelled,) = spell(voicer, [clause * 30], "en")
+    assert len(spelled) > 3 * MOST_TOKENS  # more than the model takes in one go
     assert len(long.samples) / len(short.samples) == pytest.approx(30, rel=0.1)
 
 
 def test_what_is_spelled_keeps_its_punctuation_and_is_in_the_model_s_symbols(
-    kokoro: KokoroVoicer,
+    voicer: EspeakVoicer,
 ) -> None:
-    from kokoro_onnx.config import DEFAULT_VOCAB
-
-    hello, judge = kokoro.spell(
-        ["Hello there, how are you today?", "The judge watched the little boat."], "af_heart", "en"
+    hello, judge = spell(
+        voicer, ["Hello there, how are you today?", "The judge watched the little boat."], "en"
     )
     assert hello == "həlˈO ðˈɛɹ, hˌW ɑɹ ju tədˈA?"
     assert "ʤˈʌʤ" in judge
     assert "lˈɪTᵊl bˈOt." in judge
-    british = kokoro.spell(["Hello there, the boat!"], "bf_emma", "en")[0]
+    british = spell(voicer, ["Hello there, the boat!"], "en", british=True)[0]
     assert british == "həlˈQ ðˈɛː, ðə bˈQt!"
     texts = {"en": judge, "gb": british}
     for language, text in {
@@ -126,10 +130,10 @@ def test_what_is_spelled_keeps_its_punctuation_and_is_in_the_model_s_symbols(
         "it": "Ciao, ragazzi!",
         "pt-br": "Olá, meu coração.",
     }.items():
-        (texts[language],) = kokoro.spell([text], "af_heart", language)
+        (texts[language],) = spell(voicer, [text], language)
     for language, spelled in texts.items():
         assert spelled, language
-        known = [symbol for symbol in spelled if symbol in DEFAULT_VOCAB]
+        known = [symbol for symbol in spelled if symbol in SYMBOLS]
         assert len(known) / len(spelled) > 0.9, (language, spelled)
 
 
@@ -217,7 +221,7 @@ def test_files_that_are_not_what_they_should_be_are_refused(
     voices.write_bytes(good)
     (folder / "kokoro-tiny.onnx").write_bytes(b"not a model")
     with pytest.raises(EngineError, match="as an ONNX model failed"):
-        KokoroVoicer(model=str(folder))
+        KokoroVoicer(model=str(folder)).say(SENTENCES, heart, language="en", seed=1)
 
 
 class Trap:
@@ -239,7 +243,7 @@ def test_pickled_voices_are_never_unpickled(
     assert not (tmp_path / "trapped").exists()
 
 
-def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_model_of_another_kind_is_refused(tmp_path: Path, heart: Voice) -> None:
     from onnx import TensorProto, helper, save_model
 
     folder = write_tiny_kokoro(tmp_path / "m")
@@ -252,8 +256,109 @@ def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
         helper.make_model(graph, opset_imports=opsets, ir_version=9), folder / "kokoro-tiny.onnx"
     )
     with pytest.raises(EngineError, match="no Kokoro model: it takes picture"):
-        KokoroVoicer(model=str(folder))
+        KokoroVoicer(model=str(folder)).say(SENTENCES, heart, language="en", seed=1)
 
 
 def test_the_stock_voices_of_a_file_are_listed(model: Path) -> None:
-    assert stock_voices(model / "voices-tiny.bin") == STOCK
+    assert list_stock(model / "voices-tiny.bin") == STOCK
+
+
+def test_parts_are_joined_and_must_have_the_hash_that_was_meant(
+    tmp_path: Path, kokoro: KokoroVoicer, model: Path, style: Path
+) -> None:
+    data = (model / "kokoro-tiny.onnx").read_bytes()
+    half = len(data) // 2
+    parts = (tmp_path / "1.bin", tmp_path / "2.bin")
+    parts[0].write_bytes(data[:half])
+    parts[1].write_bytes(data[half:])
+    names, sha256 = tuple(str(part) for part in parts), hashlib.sha256(data).hexdigest()
+    voice = make_voice(style.parent.parent, f'style = "{style.name}"')
+    joined = KokoroVoicer(model=names, sha256=sha256, device="cpu")
+    assert joined.id == kokoro.id
+    spoken = joined.say(SENTENCES, voice, language="en", seed=1)
+    assert np.array_equal(
+        spoken.samples, kokoro.say(SENTENCES, voice, language="en", seed=1).samples
+    )
+    # the stock styles are in a file of their own, which is not among the parts
+    with pytest.raises(VoiceError, match="no file of them") as caught:
+        joined.say(SENTENCES, make_voice(tmp_path), language="en", seed=1)
+    assert "podcaster setup kokoro" in caught.value.next_step
+    parts[1].write_bytes(data[half:] + b"more")
+    with pytest.raises(EngineMissing, match=f"expected was {sha256}") as missing:
+        KokoroVoicer(model=names, sha256=sha256)
+    assert "podcaster setup kokoro" in missing.value.next_step
+
+
+@pytest.fixture
+def style(tmp_path: Path) -> Path:
+    folder = tmp_path / "heart"
+    folder.mkdir()
+    rng = np.random.default_rng(3)
+    rows = 0.3 + 0.01 * rng.normal(size=(510, 3)) @ rng.normal(size=(3, 256))
+    path = folder / "style.npz"
+    path.write_bytes(format_style(rows.astype(np.float32)))
+    return path
+
+
+def test_a_style_is_stored_small_and_comes_back(style: Path) -> None:
+    data = style.read_bytes()
+    assert len(data) < 6_000
+    rows = parse_style(data, "a test")
+    assert rows.shape == (510, 256)
+    assert rows.dtype == np.float32
+    again = parse_style(format_style(rows), "a test")
+    assert np.abs(again - rows).max() < 1e-3
+    assert np.std(rows.mean(axis=1)) > 0.001
+
+
+@pytest.mark.parametrize("damage", ["cut", "shape", "nan", "pickle", "outside", "both", "neither"])
+def test_a_style_that_is_none_is_refused_when_its_voice_is_read(
+    style: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(style.parent)
+    arrays = dict(np.load(style))
+    settings, message = f'style = "{style.name}"', "The style of .*style.npz cannot be read"
+    if damage == "cut":
+        style.write_bytes(style.read_bytes()[:1000])
+    elif damage == "shape":
+        write_voices(style, {**arrays, "lengths": arrays["lengths"][:9]})
+    elif damage == "nan":
+        write_voices(style, {**arrays, "mean": np.full_like(arrays["mean"], np.nan)})
+    elif damage == "pickle":
+        write_voices(style, {**arrays, "mean": np.array([Trap()], dtype=object)})
+    elif damage == "outside":
+        settings, message = 'style = "../../secret"', "outside"
+    elif damage == "both":
+        settings, message = settings + '\nvoice = "af_heart"', "either voice or style"
+    else:
+        settings, message = "speed = 1.0", "either voice or style"
+    with pytest.raises(VoiceError, match=message):
+        make_voice(style.parent.parent, settings)
+    assert not (style.parent / "trapped").exists()
+
+
+def test_a_text_too_long_is_cut_at_clauses_into_pieces_of_a_size() -> None:
+    clause = "ænd ðɛn wi wˈɔkt ɐlˈɔŋ ðə ɹˈɪvəɹ, "
+    pieces = cut(clause * 40)
+    assert all(0.4 * MOST_TOKENS < len(piece) <= MOST_TOKENS for piece in pieces)
+    assert all(piece.endswith(",") for piece in pieces)
+    assert " ".join(pieces) == (clause * 40).strip()
+    assert "".join(cut("a" * 1300)) == "a" * 1300
+    assert cut("  ") == ()
+    assert tokenise("a?§").tolist() == [[0, SYMBOLS["a"], SYMBOLS["?"], 0]]
+
+
+def test_a_clock_says_how_long_speech_will_be(
+    tmp_path: Path, kokoro: KokoroVoicer, model: Path
+) -> None:
+    # the tiny model is silent for a token at each end, of which the voicer leaves 12 ms
+    voice = make_voice(tmp_path, f'voice = "af_heart"\nsilence_s = {2 * (480 / RATE_HZ - 0.012)}')
+    clock = KokoroClock(model=str(model), device="cpu")
+    for texts in (SENTENCES, SENTENCES[:1], ["and then we walked along the river, " * 30]):
+        told = clock.time_s(texts, voice, language="en", seed=5)
+        spoken = kokoro.say(texts, voice, language="en", seed=5)
+        assert told == pytest.approx(len(spoken.samples) / RATE_HZ, rel=0.02)
+    clock.close()
+    folder = write_tiny_kokoro(tmp_path / "timeless", durations="duration")
+    with pytest.raises(EngineMissing, match="does not tell how long"):
+        KokoroClock(model=str(folder))

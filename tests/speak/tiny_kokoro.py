@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper, save_model
 
+from podcaster.speak.kokoro.graph import DURATIONS, FRAME_S
+
 RATE_HZ = 24_000
 TOKENS, SAMPLES_PER_TOKEN = 178, 480
 STOCK = ("af_heart", "am_adam", "bf_emma", "if_sara")
 
 
-def write_tiny_kokoro(folder: Path, *, token_input: str = "tokens", seed: int = 7) -> Path:
+def write_tiny_kokoro(
+    folder: Path, *, token_input: str = "tokens", durations: str = DURATIONS, seed: int = 7
+) -> Path:
     """Write `kokoro-tiny.onnx` and `voices-tiny.bin` into `folder`, which is returned."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
@@ -26,14 +30,21 @@ def write_tiny_kokoro(folder: Path, *, token_input: str = "tokens", seed: int = 
         "tones": tones,
         "row": np.array([1, 1, -1], dtype=np.int64),
         "flat": np.array([-1], dtype=np.int64),
+        "nothing": np.zeros(1, dtype=np.float32),
         "unit": np.ones(2, dtype=np.float32),
         "one": np.ones(1, dtype=np.float32),
         "empty": np.zeros(0, dtype=np.float32),
+        "frames": np.full(1, SAMPLES_PER_TOKEN / RATE_HZ / FRAME_S, dtype=np.float32),
     }
     nodes = [
         helper.make_node("Gather", ["tones", token_input], ["spoken"]),
         helper.make_node("Reshape", ["spoken", "row"], ["line"]),
         helper.make_node("Div", ["one", "speed"], ["slowness"]),
+        # as many frames for each token as it sounds
+        helper.make_node("Cast", [token_input], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["numbers", "nothing"], ["silence"]),
+        helper.make_node("Mul", ["slowness", "frames"], ["each"]),
+        helper.make_node("Add", ["silence", "each"], [durations]),
         helper.make_node("Concat", ["unit", "slowness"], ["scales"], axis=0),
         helper.make_node("Resize", ["line", "empty", "scales"], ["stretched"], mode="linear"),
         helper.make_node("ReduceMean", ["style"], ["volume"], keepdims=0),

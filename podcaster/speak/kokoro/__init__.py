@@ -1,0 +1,1 @@
+"""Kokoro, a small neural model that speaks: its symbols, styles, weights; the voicer, the clock."""
