@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from podcaster.dataset.costs import Prices, is_called
+from podcaster.placement import choose_device
 
 UNKNOWN_GPU_BYTES = 16_000_000_000  # of a cluster's GPU that the price table does not know
 
@@ -40,7 +41,7 @@ def find_device() -> Device:
     import psutil
     import torch
 
-    if torch.cuda.is_available():
+    if choose_device("auto", "torch") == "cuda":
         free, _ = torch.cuda.mem_get_info(0)
         bf16 = bool(torch.cuda.is_bf16_supported())
         return Device(torch.cuda.get_device_name(0), "cuda:0", True, int(free), bf16)

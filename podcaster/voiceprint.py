@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from podcaster.errors import EngineError, EngineMissing, InputError, foreign
+from podcaster.placement import choose_device
 
 SAMPLE_RATE_HZ = 16_000
 DIMENSIONS = 256
@@ -41,15 +42,14 @@ Vectors = NDArray[np.float32]
 class Encoder:
     """The speaker encoder, opened. It is used from one thread of one process."""
 
-    def __init__(self, *, device: str = "cpu") -> None:
-        """Load the weights onto `device`: cpu, cuda, or auto (cuda where there is one).
+    def __init__(self, *, device: str = "auto") -> None:
+        """Load the weights onto `device`: cpu, cuda or auto.
 
         Raises EngineMissing where the package that carries them is not installed, EngineError
         where they are not what is expected.
         """
         path, version = _find_weights()
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = choose_device(device, "torch")
         data = path.read_bytes()
         self._id = f"resemblyzer {version} {hashlib.sha256(data).hexdigest()[:12]}"
         with foreign(EngineError, f"Reading the speaker encoder {path}"):

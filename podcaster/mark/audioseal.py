@@ -31,14 +31,14 @@ from audioseal.loader import (
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from podcaster.errors import ConfigError, EngineError, EngineMissing, foreign
+from podcaster.errors import EngineError, EngineMissing, foreign
 from podcaster.mark.engine import MESSAGE_BITS, Detection, Samples
+from podcaster.placement import choose_device
 
 RATE_HZ = 16_000
 GENERATOR, DETECTOR = "generator_base.pth", "detector_base.pth"  # as the hub's folder names them
 LARGEST_FILE_BYTES = 1_000_000_000
 SHORTEST_S = 0.5  # less is left unmarked
-DEVICES = ("auto", "cpu", "cuda")
 # the same in everything that podcaster marks: it says which program, not whose
 MESSAGE = tuple(
     int(bit)
@@ -57,10 +57,6 @@ class AudioSealMarker:
     """
 
     def __init__(self, *, model: str = "", device: str = "auto") -> None:
-        if device not in DEVICES:
-            raise ConfigError(
-                f"AudioSeal's device is {device!r}, expected one of {', '.join(DEVICES)}."
-            )
         self._folder = Path(model)
         for name in (GENERATOR, DETECTOR):
             path = self._folder / name
@@ -71,8 +67,7 @@ class AudioSealMarker:
                 )
             if not 0 < path.stat().st_size <= LARGEST_FILE_BYTES:
                 raise EngineError(f"{path} has {path.stat().st_size:,} bytes.")
-        gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-        self._device = torch.device("cuda" if gpu else "cpu")
+        self._device = torch.device(choose_device(device, "torch"))
         self._generator: Any = None
         self._detector: Any = None
 

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from podcaster.model import Noun
+from podcaster.placement import Device
 
 Clone = Literal["auto", "xtts", "likeness"]
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class SpeakOptions(Noun, frozen=True):

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from podcaster.chat_template import Refused, SandboxedTemplate, explain_broken
 from podcaster.chat_form import ChatForm
+from podcaster.chat_template import Refused, SandboxedTemplate, explain_broken
 from podcaster.commission import assign, brief_guest, describe_task, open_line
 from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import InputError

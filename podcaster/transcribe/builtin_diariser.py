@@ -55,8 +55,8 @@ _SHORTEST_S = 0.1  # of spans, and of pauses within them
 class BuiltinDiariser:
     """Segmentation, voiceprints and clustering; used from one thread of one process."""
 
-    def __init__(self, *, device: str = "cpu") -> None:
-        """Load the networks onto `device`: cpu, cuda, or auto.
+    def __init__(self, *, device: str = "auto") -> None:
+        """Load the networks onto `device`: cpu, cuda or auto.
 
         Raises EngineMissing where a package that carries one is not installed.
         """

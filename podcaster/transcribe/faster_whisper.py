@@ -26,6 +26,7 @@ from faster_whisper.transcribe import restore_speech_timestamps
 from podcaster.audio import Samples
 from podcaster.errors import EngineError, InputError, PodcasterError
 from podcaster.model import Utterance, Word
+from podcaster.placement import choose_device
 from podcaster.transcribe.engine import SAMPLE_RATE_HZ, Heard
 from podcaster.transcribe.models import (
     TRANSCRIBER_PACKAGES,
@@ -87,8 +88,8 @@ class _Recording:
 class FasterWhisperTranscriber:
     """A `Transcriber` on the Whisper model in a folder; nothing is ever downloaded.
 
-    `compute_type` and `device` as ctranslate2 names them; `cpu_threads` 0 lets it choose. Raises
-    EngineError where the folder holds no model that can be loaded.
+    `compute_type` as ctranslate2 names it, `device` auto, cpu or cuda; `cpu_threads` 0 lets it
+    choose. Raises EngineError where the folder holds no model that can be loaded.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class FasterWhisperTranscriber:
         self._folder = Path(model)
         self._batch_size, self._beam_size = batch_size, beam_size
         self._compute_type = compute_type
-        self._device, self._cpu_threads = device, cpu_threads
+        self._device, self._cpu_threads = choose_device(device, "ctranslate2"), cpu_threads
         self._sampled = False  # whether the model's random numbers have begun
         check_transcriber_folder(self._folder)
         self._id = identify(TRANSCRIBER_PACKAGES, self._folder)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from podcaster.model import Noun
+from podcaster.placement import Device
 
 Align = Literal["auto", "whisperx", "none"]
 Diarise = Literal["auto", "builtin", "pyannote", "none"]
@@ -46,7 +47,7 @@ class TranscribeOptions(Noun, frozen=True):
     compute_type: Annotated[
         str, msgspec.Meta(description="of faster-whisper: auto, float16, int8, …")
     ] = "auto"
-    device: Annotated[str, msgspec.Meta(description="auto, cpu or cuda")] = "auto"
+    device: Annotated[Device, msgspec.Meta(description="where the models run")] = "auto"
     batch_size: Annotated[int, msgspec.Meta(ge=1, le=256, description="30 s windows at once")] = 8
     workers: Annotated[
         int, msgspec.Meta(ge=0, le=256, description="recordings at once on this machine; 0: one")

@@ -22,6 +22,7 @@ import numpy as np
 from podcaster.audio import Samples
 from podcaster.errors import ConfigError, EngineError, EngineMissing, PodcasterError, foreign
 from podcaster.model import SpeakerSpan
+from podcaster.placement import choose_device
 from podcaster.transcribe.clustering import check_bounds
 from podcaster.transcribe.engine import SAMPLE_RATE_HZ
 
@@ -63,7 +64,7 @@ _HARMLESS: list[Any] = [
 class PyannoteDiariser:
     """pyannote's pipeline, opened; used from one thread of one process."""
 
-    def __init__(self, *, device: str = "cpu", model: str = MODEL) -> None:
+    def __init__(self, *, device: str = "auto", model: str = MODEL) -> None:
         """Load the pipeline onto `device` (cpu, cuda, auto): a name on the hub, or a folder.
 
         Raises ConfigError where there is no token or a wrong one, or the terms are not accepted,
@@ -73,11 +74,11 @@ class PyannoteDiariser:
         local = Path(model).is_dir()
         if not local:
             _check_token(token, model)
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         with _told_plainly(model, token), _weights_only(), _quiet():
             self._pipeline: Any = DiarizationPipeline(
-                model_name=model, token=None if local else token, device=device
+                model_name=model,
+                token=None if local else token,
+                device=choose_device(device, "torch"),
             )
         libraries = f"pyannote-audio {metadata.version('pyannote-audio')}"
         self._id = f"{libraries}, whisperx {metadata.version('whisperx')}, {_identify(model)}"

@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from podcaster.audio import Samples
 from podcaster.errors import EngineError, EngineMissing, foreign
+from podcaster.placement import choose_device
 from podcaster.transcribe.engine import SAMPLE_RATE_HZ
 
 CHUNK_S = 5.0  # what the network was trained on
@@ -42,12 +43,13 @@ Activity = NDArray[np.float32]
 class Segmenter:
     """The segmentation network, opened."""
 
-    def __init__(self, *, device: str = "cpu") -> None:
-        """Load the weights onto `device` (cpu or cuda).
+    def __init__(self, *, device: str = "auto") -> None:
+        """Load the weights onto `device` (cpu, cuda or auto).
 
         Raises EngineMissing where the package that carries them is not installed, EngineError
         where they are not what is expected.
         """
+        device = choose_device(device, "torch")
         path, version = _find_weights()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
         self._id = f"pyannote/segmentation of whisperx {version} {digest}"

@@ -22,6 +22,7 @@ from whisperx import alignment
 from podcaster.audio import Samples
 from podcaster.errors import EngineError, PodcasterError
 from podcaster.model import Utterance
+from podcaster.placement import choose_device
 from podcaster.transcribe.alignment import (
     Piece,
     find_stretches,
@@ -70,8 +71,7 @@ class WhisperXAligner:
 
     def __init__(self, *, model: str = "", device: str = "auto") -> None:
         self._folder = model
-        here = "cuda" if torch.cuda.is_available() else "cpu"
-        self._device = here if device == "auto" else device
+        self._device = choose_device(device, "torch")
         self._model: _Model | None = None
 
     @property

@@ -23,17 +23,12 @@ class Network:
     """The model in `folder` on `device` (`cpu`, `cuda`), its GPT in `precision`.
 
     Its conditioning and its vocoder stay in float32: they are a small part of the work.
-    Raises EngineError as `load` does, and where there is no such device.
+    Raises EngineError as `load` does.
     """
 
     def __init__(
         self, folder: Path, *, model_id: str, device: str, precision: str, batch_size: int
     ) -> None:
-        if device == "cuda" and not torch.cuda.is_available():
-            raise EngineError(
-                "XTTS was told to use a GPU, and torch finds none.",
-                next_step="Choose device = 'cpu' or 'auto'.",
-            )
         loaded = load(folder)
         self._model, self._settings, self._model_id = loaded.model, loaded.settings, model_id
         _fold_weight_norms(self._model.hifigan_decoder.waveform_decoder)

@@ -16,6 +16,7 @@ import numpy as np
 
 from podcaster.errors import ConfigError, EngineError, EngineMissing, PodcasterError, VoiceError
 from podcaster.model import Voice
+from podcaster.placement import DEVICES, choose_device
 from podcaster.speak.coqui.joining import draw_piece_pause_s, hash_text, sentence_ends_s, trim
 from podcaster.speak.coqui.model import identify
 from podcaster.speak.coqui.text import (
@@ -34,7 +35,6 @@ from podcaster.speak.voices import check_consent
 COQUI_VERSION = version("coqui-tts")
 # of this engine's own ways with texts, takes and pauses: part of every clip's fingerprint
 REVISION = 1
-DEVICES = ("auto", "cpu", "cuda")
 PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 _GPU_BATCH, _CPU_BATCH = 16, 8
 # a take is believed between these shares of the time that its text should last
@@ -96,7 +96,9 @@ class CoquiVoicer:
     @property
     def batch_size(self) -> int:
         """How many pieces go through the GPT at once; a turn is a few."""
-        return self._batch_size or (_GPU_BATCH if self._find_device() == "cuda" else _CPU_BATCH)
+        if self._batch_size:
+            return self._batch_size
+        return _GPU_BATCH if choose_device(self._device, "torch") == "cuda" else _CPU_BATCH
 
     def say(self, sentences: Sequence[str], voice: Voice, *, language: str, seed: int) -> Speech:
         """Speak sentences, a pause after each but the last.
@@ -166,7 +168,7 @@ class CoquiVoicer:
             raise EngineError("This XTTS voicer is closed.")
         if self._network is None:
             network = importlib.import_module("podcaster.speak.coqui.network")
-            device = self._find_device()
+            device = choose_device(self._device, "torch")
             precision = self._precision
             if precision == "auto":
                 precision = "float16" if device == "cuda" else "float32"
@@ -178,13 +180,6 @@ class CoquiVoicer:
                 batch_size=self.batch_size,
             )
         return self._network
-
-    def _find_device(self) -> str:
-        if self._device == "auto":
-            import torch
-
-            self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        return self._device
 
     def _plan(self, network: Any, number: int, request: Request) -> list[_Take]:
         """What is to be spoken of a request, piece by piece."""

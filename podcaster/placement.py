@@ -1,0 +1,47 @@
+"""Placement: whether a model runs on the processor or on a GPU; `auto` is decided here alone."""
+
+from typing import Literal, get_args
+
+from podcaster.errors import ConfigError, EngineMissing
+
+Device = Literal["auto", "cpu", "cuda"]
+DEVICES: tuple[str, ...] = get_args(Device)
+Library = Literal["torch", "ctranslate2", "onnxruntime"]
+
+
+def choose_device(wanted: str, library: Library) -> Literal["cpu", "cuda"]:
+    """What `wanted` (auto, cpu or cuda) means to the library that runs the model.
+
+    `auto` is a GPU where that library can use one. Nothing is imported to say `cpu`.
+    Raises ConfigError for another word, EngineMissing for `cuda` where the library finds no GPU.
+    """
+    if wanted not in DEVICES:
+        raise ConfigError(
+            f"The device is {wanted[:40]!r}, expected one of {', '.join(DEVICES)}.",
+            next_step='Set device = "auto" where it says so.',
+        )
+    if wanted == "cpu":
+        return "cpu"
+    if _finds_gpu(library):
+        return "cuda"
+    if wanted == "auto":
+        return "cpu"
+    cure = " or install `onnxruntime-gpu` in its place" if library == "onnxruntime" else ""
+    raise EngineMissing(
+        f"The device is 'cuda', but {library} finds no GPU on this machine.",
+        next_step=f'Set device = "auto" or "cpu"{"," if cure else ""}{cure}.',
+    )
+
+
+def _finds_gpu(library: Library) -> bool:
+    if library == "torch":
+        import torch
+
+        return bool(torch.cuda.is_available())
+    if library == "ctranslate2":
+        import ctranslate2
+
+        return int(ctranslate2.get_cuda_device_count()) > 0
+    import onnxruntime
+
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
