@@ -39,9 +39,15 @@ class ChatForm:
         self._open_assistant = asked[len(self._close_user) :]
         self._open_user = answered[len(self._close_assistant) :]
 
-    def begin(self, system: str) -> str:
-        """The text before what the host says first: the system's message, and the opened turn."""
-        return self._head + system + self._after_system
+        # where the system's message is part of the first turn, nothing else opens that turn
+        own = self._after_system.endswith(self._open_user)
+        self.open_first = self._open_user if own else ""
+        self.close_system = self._after_system.removesuffix(self.open_first)
+
+    @property
+    def head(self) -> str:
+        """What precedes the system's message; `close_system` follows it, then `open_first`."""
+        return self._head
 
     def open_turn(self, role: Role) -> str:
         """What precedes a later turn of this role."""

@@ -26,7 +26,7 @@ from podcaster.run import (
     read_record,
     write_atomic,
 )
-from podcaster.setup.cache import find_model
+from podcaster.setup.cache import find_adapter, find_model
 from podcaster.speak.pace import estimate_s
 from podcaster.speak.stage import measure_s
 from podcaster.speaking import cast_run
@@ -123,12 +123,13 @@ class WriteStage:
             script = read_script_file(given, options=taken, seed=0, disclosure=False)
             with _open_pace(context, script.speakers) as pace:
                 return call(taken, None, pace=pace)
-        model = find_model(options.model)
+        model, adapter = find_model(options.model), find_adapter(options.model)
         if options.model != "builtin":
             # beside a show's model lies the index of the text that it was trained on
             options = msgspec.structs.replace(options, model=str(model))
         settings = {
             "path": str(model),
+            "adapter": adapter,
             "context_tokens": options.context_tokens,
         }
         with (
@@ -244,4 +245,5 @@ def _find_writer_id(run: Run, model: str) -> str:
 
 def _writer_id(model: str) -> str:
     version = installed_version(WRITE_DISTRIBUTION)
-    return f"{WRITE_ENGINE} {version}, model {sha256_model(find_model(model))}"
+    files = [find_model(model), *map(Path, filter(None, [find_adapter(model)]))]
+    return f"{WRITE_ENGINE} {version}, model {', adapter '.join(map(sha256_model, files))}"

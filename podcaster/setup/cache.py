@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from podcaster.builtin import MODEL_PATH
+from podcaster.builtin import ADAPTER_PATH
 from podcaster.errors import EngineMissing, InputError
 from podcaster.model import Noun
 from podcaster.setup.catalogue import (
@@ -13,6 +13,7 @@ from podcaster.setup.catalogue import (
     tier_models,
 )
 from podcaster.setup.machine import MachineReport, Verdict, fits
+from podcaster.setup.packaged import SMOLLM2, find_packaged
 from podcaster.units import format_bytes
 
 
@@ -51,6 +52,12 @@ def find_model(name_or_path: str) -> Path:
     )
 
 
+def find_adapter(name_or_path: str) -> str:
+    """The LoRA adapter that belongs to a model: ours to the built-in one, none to any other."""
+    builtin = name_or_path in (BUILTIN_NAME, Tier.DRAFT)
+    return str(ADAPTER_PATH) if builtin and ADAPTER_PATH.is_file() else ""
+
+
 def cached_path(model: Model) -> Path | None:
     """Where a downloaded model lies in the hub's cache, at its revision and of its full size."""
     from huggingface_hub import try_to_load_from_cache
@@ -83,26 +90,24 @@ def list_offers(machine: MachineReport) -> tuple[Offer, ...]:
 
 
 def _offer_builtin() -> Offer:
-    there = MODEL_PATH.is_file()
+    try:
+        path: Path | None = _find_builtin()
+    except EngineMissing:
+        path = None
     return Offer(
         tier=Tier.DRAFT,
         name=BUILTIN_NAME,
-        purpose="nothing to download, seconds to an episode",
-        size_bytes=MODEL_PATH.stat().st_size if there else 0,
-        licence="see its card",
-        licence_url="podcaster/builtin/CARD.md",
+        purpose=SMOLLM2.purpose,
+        size_bytes=SMOLLM2.size_bytes,
+        licence=SMOLLM2.licence,
+        licence_url=SMOLLM2.licence_url,
         verdict=Verdict(level="runs well", reason="made for two cores and no GPU"),
-        path=str(MODEL_PATH) if there else None,
+        path=str(path) if path else None,
     )
 
 
 def _find_builtin() -> Path:
-    if not MODEL_PATH.is_file():
-        raise EngineMissing(
-            f"The built-in model is missing: there is no file {MODEL_PATH}.",
-            next_step="Install podcaster again with `pip install --force-reinstall podcaster`.",
-        )
-    return MODEL_PATH
+    return find_packaged(SMOLLM2.name).paths[0]
 
 
 def _looks_like_path(text: str) -> bool:

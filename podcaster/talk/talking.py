@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from podcaster.commission import assign, describe_task, open_line
+from podcaster.commission import assign, brief_guest, describe_task, open_line
 from podcaster.errors import EngineError
 from podcaster.model import Role, Speaker
 from podcaster.talk.figures import Opening, SaidTurn
@@ -18,7 +18,7 @@ from podcaster.write.checks import TurnContext, find_loop, find_repeats, phrases
 from podcaster.write.engine import Piece, Reader, Sampling, Writer
 from podcaster.write.outline import ChapterPlan
 from podcaster.write.phrases import derive_seed
-from podcaster.write.prompt import MARGIN_TOKENS, DialoguePrompt, GrowingText, Prompt, last_that_fit
+from podcaster.write.prompt import MARGIN_TOKENS, ChatPrompt, GrowingText, Prompt, last_that_fit
 from podcaster.write.sentences import capitalise, clean_line, is_whole
 
 LONGEST_TURN_TOKENS = 320
@@ -129,7 +129,8 @@ class _Mouth:
     def _try(self, speaker: Speaker, place: tuple[int, int], fewest_words: int) -> str:
         """One attempt; nothing is heard of it, and it is empty, where it has fewer words."""
         opening = self.prompt.open_turn(speaker, "")
-        room = self.writer.room() - self.writer.count_tokens(opening) - 1
+        opened = sum(self.writer.count_tokens(piece.text) for piece in opening)
+        room = self.writer.room() - opened - 1
         sampling = Sampling(
             temperature=self.temperature,
             min_p=MIN_P,
@@ -205,10 +206,10 @@ def commission(opening: Opening) -> tuple[str, str]:
 
 
 def _open_prompt(writer: Writer, opening: Opening) -> Prompt:
-    if writer.model.template is None:
+    if writer.model.chat is None:
         return ScriptPrompt(writer, *commission(opening))
-    prompt = DialoguePrompt(writer, writer.model.template, speakers_of(opening))
-    prompt.add_chapter(ChapterPlan(title="", subject="", keywords=opening.keywords))
+    prompt = ChatPrompt(writer, writer.model.chat, speakers_of(opening))
+    prompt.add_chapter(ChapterPlan("", "", opening.keywords, topics=opening.keywords))
     return prompt
 
 
@@ -232,7 +233,7 @@ class ScriptPrompt:
     def add_turn(self, speaker: Speaker, text: str) -> None:
         """A line with the speaker's name."""
         self._lines.append(f"{open_line(speaker.name)} {clean_line(text)}\n")
-        self._text.add(self._lines[-1])
+        self._text.add([Piece(self._lines[-1])])
 
     def make_room(self, tokens: int) -> None:
         """Begin anew where the context is nearly full."""
@@ -245,13 +246,13 @@ class ScriptPrompt:
         budget = min(free, int(window * KEPT_SHARE))
         self._lines = last_that_fit(lines, self._writer, budget)
         for line in self._lines:
-            self._text.add(line)
+            self._text.add([Piece(line)])
 
-    def open_turn(self, speaker: Speaker, beginning: str) -> str:
+    def open_turn(self, speaker: Speaker, beginning: str) -> list[Piece]:
         """The speaker's name, and the beginning if there is one."""
         self._text.evaluate()
         line = open_line(speaker.name)
-        return f"{line} {beginning}" if beginning else line
+        return [Piece(f"{line} {beginning}" if beginning else line)]
 
     def _restart(self) -> None:
         tokens = self._writer.count_tokens(self._system + self._request) + 64
@@ -263,19 +264,23 @@ def spell_for_reading(reader: Reader, opening: Opening) -> tuple[list[Piece], li
 
     Of a turn, what is said and its end are to be foretold; whose it is, is given.
     """
-    template = reader.template
-    if template is None:
+    form = reader.chat
+    if form is None:
         head = reader.chat_pieces(*commission(opening))
         return head, [
             [Piece(open_line(turn.name)), Piece(f" {clean_line(turn.text)}\n", role=turn.speaker)]
             for turn in opening.turns
         ]
-    names = [opening.host, opening.guest]
-    return [Piece(template.format_header(names, opening.keywords), special=True)], [
+    head = [
+        Piece(form.head, special=True),
+        Piece(brief_guest(opening.host, opening.guest, opening.keywords)),
+        Piece(form.close_system, special=True),
+    ]
+    return head, [
         [
-            Piece(template.open_turn(turn.speaker), special=True),
-            Piece(f" {template.clean(turn.text)}", role=turn.speaker),
-            Piece(template.end, special=True, role=turn.speaker),
+            Piece(form.open_turn(turn.speaker) if place else form.open_first, special=True),
+            Piece(clean_line(turn.text), role=turn.speaker),
+            Piece(form.close_turn(turn.speaker), special=True, role=turn.speaker),
         ]
-        for turn in opening.turns
+        for place, turn in enumerate(opening.turns)
     ]

@@ -183,8 +183,11 @@ def spell_chat(chat: str, *, bos: str, eos: str) -> Speller:
         if turns[0].role != "host":
             turns = turns[1:]
         for number, turn in enumerate(turns):
-            system = brief_guest(host, guest, line.keywords, line.facts)
-            yield form.open_turn(turn.role) if number else form.begin(system), GIVEN
+            if number == 0:
+                system = brief_guest(host, guest, line.keywords, line.facts)
+                yield form.head + system + form.close_system + form.open_first, GIVEN
+            else:
+                yield form.open_turn(turn.role), GIVEN
             yield turn.text + form.close_turn(turn.role), OWNERS[turn.role]
 
     return spell

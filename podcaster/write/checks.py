@@ -12,6 +12,20 @@ from dataclasses import dataclass, field
 
 from podcaster.model import Role
 from podcaster.units import count_words, split_words
+from podcaster.write.exchange import (
+    drop_agreement,
+    drop_assistant_talk,
+    drop_mirrored,
+    drop_nothing_new,
+    drop_speaks_of_self,
+    find_agrees_emptily,
+    find_assistant_talk,
+    find_mirrors,
+    find_no_answer,
+    find_nothing_new,
+    find_speaks_of_self,
+    keep_answer,
+)
 from podcaster.write.sentences import capitalise, is_whole, keep_whole, split_sentences
 
 LONGEST_VERBATIM_WORDS = 12  # of a training transcript in one go
@@ -29,7 +43,8 @@ TURNS_BETWEEN_QUESTIONS = 2
 class TurnContext:
     """What a check must know beside the turn's text.
 
-    `previous` is the turn before; `said` are the phrases of all earlier turns (see `phrases_of`);
+    `previous` is the turn before; `said` are the phrases of all earlier turns (see `phrases_of`),
+    `known` their content words (see `exchange`); `own_name` is the speaker's;
     `unasked` counts the host's turns since the last question; `question` is one of ours to ask
     instead; at an `edge` of the episode greetings and farewells are in place; `verbatim` finds the
     longest run of words that stands in the training transcripts.
@@ -40,6 +55,8 @@ class TurnContext:
     finished: bool = True
     previous: str = ""
     said: Set[tuple[str, ...]] = frozenset()
+    known: Set[str] = frozenset()
+    own_name: str = ""
     unasked: int = 0
     question: str = ""
     language: str = "en"
@@ -321,17 +338,23 @@ def _reject(text: str, context: TurnContext) -> str:
 
 
 # in the order in which they are applied: first what is not this turn at all, then what is not
-# speech, then what should not be said, and last how it ends
+# speech, then what should not be said, how it ends, and last what it adds to the conversation
 CHECKS: dict[str, tuple[Check, Repair]] = {
     "other_speaker": (find_other_speaker, cut_other_speaker),
     "missing_end": (find_missing_end, cut_unfinished),
     "loop": (find_loop, cut_loop),
     "not_speech": (find_not_speech, make_speech),
+    "assistant_talk": (find_assistant_talk, drop_assistant_talk),
     "advert": (find_advert, drop_adverts),
     "out_of_place": (find_out_of_place, drop_out_of_place),
     "verbatim": (find_verbatim, drop_verbatim),
     "repeats": (find_repeats, drop_repeats),
     "unfinished": (find_unfinished, cut_unfinished),
+    "speaks_of_self": (find_speaks_of_self, drop_speaks_of_self),
+    "agrees_emptily": (find_agrees_emptily, drop_agreement),
+    "mirrors": (find_mirrors, drop_mirrored),
+    "nothing_new": (find_nothing_new, drop_nothing_new),
+    "no_answer": (find_no_answer, keep_answer),
     "short_replies": (find_short_replies, _reject),
     "never_asks": (find_never_asks, add_question),
 }

@@ -13,6 +13,7 @@ from podcaster.units import count_words, split_words
 from podcaster.write.checks import Inspected, TurnContext, inspect_turn, phrases_of
 from podcaster.write.draft import Draft
 from podcaster.write.engine import Candidate, Sampling, Writer
+from podcaster.write.exchange import content_words, share_new, stands_still
 from podcaster.write.length import Clock
 from podcaster.write.outline import ChapterPlan
 from podcaster.write.phrases import derive_seed
@@ -45,6 +46,7 @@ class Craft:
     language: str = "en"
     verbatim: Verbatim | None = None
     known_words: frozenset[str] = frozenset()
+    repeat_penalty: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,21 @@ class Conversation:
         self._draft = draft
         self._progress = progress
         self._said: set[tuple[str, ...]] = set()
+        self._known: set[str] = set()
+        self._shares: list[float] = []  # of what is new in each of the model's turns
         self._unasked = 0
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the model's last turns bring so little that is new that the subject must change.
+
+        Asking forgets them: what is said next has its chance.
+        """
+        found = stands_still(self._shares)
+        if found:
+            self._shares.clear()
+            self.counts["found.stands_still"] += 1
+        return found
 
     @property
     def last_text(self) -> str:
@@ -110,6 +126,7 @@ class Conversation:
         self._craft.prompt.add_turn(speaker, text)
         self.clock.add(speaker_id, text)
         self._said |= phrases_of(text)
+        self._known.update(content_words(text))
         if speaker.role == "host":
             self._unasked = 0 if "?" in text else self._unasked + 1
         self._progress.report(
@@ -129,6 +146,8 @@ class Conversation:
         self.counts["turns"] += 1
         self.counts.update(decided["counts"])
         text: str = decided["text"]
+        if self.speakers[wanted.speaker].role == "guest" and not wanted.edge:
+            self._shares.append(share_new(text, self._known))
         return text
 
     def finished_chapters(self) -> tuple[Chapter, ...]:
@@ -194,6 +213,7 @@ class Conversation:
                 max_tokens=self._most_tokens(wanted.words),
                 seed=derive_seed(craft.seed, key, attempt),
                 stop_texts=craft.prompt.stop_texts,
+                repeat_penalty=craft.repeat_penalty,
             )
             candidates = craft.writer.sample(opening, craft.candidates, sampling)
             counts["candidates"] += len(candidates)
@@ -220,7 +240,8 @@ class Conversation:
             keywords=self.chapters[-1].plan.keywords,
             question=self.last_text,
             known=self._craft.known_words,
-            invents=self._craft.writer.model.kind == "dialogue",
+            said=self._known,
+            invents=self._craft.writer.model.chat is not None,
         )
 
     def _context(self, wanted: Wanted) -> TurnContext:
@@ -229,6 +250,8 @@ class Conversation:
             names=tuple(s.name for s in self.speakers.values()),
             previous=self.last_text,
             said=self._said,
+            known=self._known,
+            own_name=self.speakers[wanted.speaker].name,
             unasked=self._unasked if wanted.asks else 0,
             question=wanted.question,
             language=self._craft.language,

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from podcaster.dialogue import DialogueTemplate
+from podcaster.chat_form import ChatForm
 from podcaster.model import Noun, Role
 
 
@@ -42,34 +42,49 @@ class Foretold(Noun, frozen=True):
 class WriterModel:
     """What is known of an opened model.
 
-    `kind` says how it wants to be talked to: `dialogue` models go on with a conversation in
-    `template`; `instruct` models answer requests through their own chat template.
+    `chat` are the pieces of its chat template where it is small, and so talked to turn by turn
+    (`commission.choose_form`); None for a model that writes a script.
     """
 
     name: str
     sha256: str
-    kind: Literal["dialogue", "instruct"]
+    parameters: int
     context_tokens: int
-    template: DialogueTemplate | None
+    chat: ChatForm | None
+
+
+class Piece(NamedTuple):
+    """A piece of what a model reads. `special`: a template's tokens in it count as such.
+
+    `role`: whose it is to foretell; None: it is given.
+    """
+
+    text: str
+    special: bool = False
+    role: Role | None = None
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to sample. `stop_texts` end a candidate and are not part of it."""
+    """How to sample. `stop_texts` end a candidate and are not part of it.
+
+    `repeat_penalty` divides the logits of tokens that were among the last ones (CTRL, Keskar et
+    al., 2019); 1: none.
+    """
 
     temperature: float
     min_p: float
     max_tokens: int
     seed: int
     stop_texts: tuple[str, ...] = ()
+    repeat_penalty: float = 1.0
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One possible continuation. `finished`: the model ended it, rather than `max_tokens`.
 
-    Where a dialogue model went on to another speaker instead of ending the turn, `finished` is
-    false and the text ends in that speaker's token. `mean_logprob` is in nats a token.
+    `mean_logprob` is in nats a token.
     """
 
     text: str
@@ -92,29 +107,31 @@ class Writer(Protocol):
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` takes."""
 
-    def start(self, prompt: str) -> None:
-        """Forget everything and evaluate `prompt`, in which a template's tokens count as such."""
+    def start(self, pieces: Sequence[Piece]) -> None:
+        """Forget everything and evaluate `pieces`."""
 
     def start_chat(self, system: str, request: str) -> None:
         """Forget everything and evaluate a request through the model's own chat template.
 
         The prompt ends where the answer begins. Nothing in either text can spell a token of the
-        template. For `instruct` models.
+        template.
         """
 
-    def append(self, text: str) -> None:
+    def append(self, pieces: Sequence[Piece]) -> None:
         """Grow the prompt. Raises EngineError where the context would overflow.
 
-        What the cache holds then depends on the texts handed in and on nothing else.
+        What the cache holds then depends on the pieces handed in and on nothing else.
         """
 
     def room(self) -> int:
         """Tokens that still fit into the context."""
 
-    def sample(self, opening: str, count: int, sampling: Sampling) -> Sequence[Candidate]:
+    def sample(
+        self, opening: Sequence[Piece], count: int, sampling: Sampling
+    ) -> Sequence[Candidate]:
         """Go on `count` times from prompt + `opening`; the prompt itself stays as it was."""
 
-    def stream(self, opening: str, sampling: Sampling) -> Generator[str, None, None]:
+    def stream(self, opening: Sequence[Piece], sampling: Sampling) -> Generator[str, None, None]:
         """Go on once from prompt + `opening`, text by text as it is drawn: whole characters only.
 
         All of it together is the first candidate of `sample(opening, 1, sampling)`, without
@@ -127,7 +144,7 @@ class Writer(Protocol):
     ) -> str:
         """Answer one request with JSON that a grammar made from `schema` constrains.
 
-        For `instruct` models, through their chat template. It forgets the prompt.
+        It goes through the model's chat template, and forgets the prompt.
         """
 
     def counts(self) -> dict[str, float]:
@@ -137,23 +154,12 @@ class Writer(Protocol):
         """Free the model; it is not used afterwards."""
 
 
-class Piece(NamedTuple):
-    """A piece of what a model reads. `special`: a template's tokens in it count as such.
-
-    `role`: whose it is to foretell; None: it is given.
-    """
-
-    text: str
-    special: bool = False
-    role: Role | None = None
-
-
 class Reader(Protocol):
     """A language model, opened to read what others said."""
 
     @property
-    def template(self) -> DialogueTemplate | None:
-        """The dialogue template; a model without one has a chat template."""
+    def chat(self) -> ChatForm | None:
+        """The pieces of a small model's chat template; None for a model that reads scripts."""
 
     def chat_pieces(self, system: str, request: str) -> list[Piece]:
         """A request through the model's chat template, up to where the answer begins."""

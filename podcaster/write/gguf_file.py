@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 from podcaster.errors import EngineError, InputError
@@ -52,3 +53,8 @@ def sha256_model(path: Path) -> str:
         with path.open("rb") as file:
             _hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
     return _hashes[key]
+
+
+def hash_together(digests: Sequence[str]) -> str:
+    """One hash for files that make a model together, in order."""
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()

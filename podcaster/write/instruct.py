@@ -13,15 +13,20 @@ from podcaster.write.checks import find_name_never_said
 from podcaster.write.conversation import Conversation, Wanted
 from podcaster.write.disclosure import disclosure_sentence
 from podcaster.write.draft import Draft
-from podcaster.write.engine import Sampling, Writer
-from podcaster.write.instruct_outline import MOST_PLANNED_CHAPTERS, Outline, propose_outline
+from podcaster.write.engine import Piece, Sampling, Writer
+from podcaster.write.instruct_outline import (
+    MOST_PLANNED_CHAPTERS,
+    Outline,
+    PlannedChapter,
+    propose_outline,
+)
 from podcaster.write.interview import Brief, add_closing_sentences, first_name
 from podcaster.write.length import TOLERANCE, shorten
 from podcaster.write.notes import Note
-from podcaster.write.outline import ChapterPlan, count_chapters
+from podcaster.write.outline import ChapterPlan, count_chapters, plan_chapters
 from podcaster.write.phrases import Phrasebook, derive_seed, seeded
 from podcaster.write.prompt import MARGIN_TOKENS, GrowingText, last_that_fit
-from podcaster.write.sentences import capitalise, clean_line
+from podcaster.write.sentences import capitalise, clean_line, join_words, keep_whole
 
 SUMMARY_TOKENS = 260
 NOTES_SHARE = 0.35  # of the context, for sentences of the notes
@@ -35,7 +40,7 @@ FAREWELL_SHARE = 0.2  # of the episode, at most
 LAST_WORD_S = 5.0
 SHORTEST_EXCHANGE_S = 14.0
 MOST_TURNS = 5000
-MOST_EMPTY_ANSWERS = 40
+MOST_EMPTY_ANSWERS = 8
 
 
 class Commission:
@@ -63,18 +68,38 @@ class Commission:
         return "\n".join(lines)
 
     def agree_outline(self, draft: Draft) -> Outline:
-        """Let the model propose an outline, constrained by a schema, until it can be read.
+        """Let the model propose an outline, constrained by a schema, until it is a good one.
 
-        Raises EngineError where none of its attempts can.
+        Where none is, the outline is ours. Raises EngineError where none can be read.
         """
         count = min(MOST_PLANNED_CHAPTERS, count_chapters(self.brief.target_s))
+        brief = self.brief
         value = draft.step(
             "outline",
             lambda: propose_outline(
-                self._writer, self.system, self._assignment(), count, self.brief.seed
+                self._writer,
+                self.system,
+                self._assignment(),
+                count,
+                brief.seed,
+                brief.topics,
+                brief.guest.name,
             ),
         )
-        return msgspec.convert(value, Outline)
+        return msgspec.convert(value, Outline) if value else self._plan(count)
+
+    def _plan(self, count: int) -> Outline:
+        """An outline of ours, where none that the model proposed is any good."""
+        plans = plan_chapters(self.brief.topics, self.brief.steer, count, self.brief.seed)
+        topics = join_words(list(self.brief.topics[:3]))
+        guest = self.brief.guest.name
+        return Outline(
+            title=f"{guest} on {topics}" if topics else f"A conversation with {guest}",
+            summary="",
+            chapters=tuple(
+                PlannedChapter(title=p.title, keywords=p.keywords, goal=p.question) for p in plans
+            ),
+        )
 
     def request(self, outline: Outline, summary: str) -> str:
         """What the model is to write, after `summary` where a prompt begins anew."""
@@ -145,7 +170,7 @@ class Commission:
             while chapter_end_s - talk.clock.spoken_s >= SHORTEST_EXCHANGE_S:
                 if self._turns >= MOST_TURNS:
                     break
-                self._exchange(talk, chapter_end_s)
+                self._exchange(talk, chapter_end_s, other_side=talk.stands_still)
         self._say_goodbye(talk)
 
     def _greet(self, talk: Conversation) -> None:
@@ -164,14 +189,19 @@ class Commission:
             talk.say(guest.id, reply)
         self._turns += 1
 
-    def _exchange(self, talk: Conversation, end_s: float) -> None:
+    def _exchange(self, talk: Conversation, end_s: float, *, other_side: bool = False) -> None:
+        """A question and its answer; `other_side`: the talk stands still, the question is ours."""
         host, guest = self.brief.host.id, self.brief.guest.id
         rng = seeded(self.brief.seed, "exchange", self._turns)
-        keyword = (talk.chapters[-1].plan.keywords or ("that",))[0]
+        keywords = talk.chapters[-1].plan.keywords or ("that",)
+        keyword = keywords[self._turns % len(keywords)]
         ours = f"What about {keyword}?" if self._english else f"{capitalise(keyword)}?"
+        if other_side and self._english:
+            ours = f"{self._book.pick('other_side')} {self._book.pick('about', topic=keyword)}"
         asked_s, answered_s = rng.uniform(*QUESTION_S), rng.uniform(*ANSWER_S)
         words = talk.clock.words_in(asked_s, host)
-        question = talk.improvise(Wanted(host, words, asks=True, question=ours))
+        asks = Wanted(host, words, asks=True, question=ours)
+        question = "" if other_side else talk.improvise(asks)
         self._say(talk, host, question or ours)
         left_s = end_s - talk.clock.spoken_s
         if left_s < answered_s + SHORTEST_EXCHANGE_S:
@@ -270,17 +300,17 @@ class InstructPrompt:
         if not self._text.fits(tokens):
             self._begin_anew(tokens)
 
-    def open_turn(self, speaker: Speaker, beginning: str) -> str:
+    def open_turn(self, speaker: Speaker, beginning: str) -> list[Piece]:
         """The speaker's name, and the beginning if there is one."""
         self._text.evaluate()
-        return f"{speaker.name}: {beginning}" if beginning else f"{speaker.name}:"
+        return [Piece(f"{speaker.name}: {beginning}" if beginning else f"{speaker.name}:")]
 
     def _add(self, line: str) -> None:
         size = self._writer.count_tokens(line)
         if not self._text.fits(size):
             self._begin_anew(size)
         self._lines.append(line)
-        self._text.add(line)
+        self._text.add([Piece(line)])
 
     def _begin_anew(self, needed_tokens: int) -> None:
         window = self._writer.model.context_tokens
@@ -294,7 +324,7 @@ class InstructPrompt:
         free = window - self._text.tokens - needed_tokens - 2 * MARGIN_TOKENS
         self._lines = last_that_fit(kept, self._writer, free)
         for line in self._lines:
-            self._text.add(line)
+            self._text.add([Piece(line)])
 
     def _restart(self) -> None:
         system = self._commission.system
@@ -329,4 +359,5 @@ class InstructPrompt:
             found = msgspec.json.decode(answer, type=dict[str, str])["summary"]
         except (msgspec.MsgspecError, KeyError, UnicodeEncodeError):
             found = ", ".join(keywords(text, 12))
-        return clean_line(found)
+        # cut by the schema in mid-sentence, it would teach the model to break off
+        return keep_whole(clean_line(found), self._commission.language) or clean_line(found)

@@ -1,14 +1,18 @@
-"""The outline that an instruct model proposes, held to a JSON schema."""
+"""The outline that a large model proposes: held to a JSON schema, checked before it is believed."""
 
+import re
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 
 from podcaster.errors import EngineError
 from podcaster.model import Noun
+from podcaster.units import split_words
 from podcaster.write.engine import Sampling, Writer
+from podcaster.write.exchange import content_words
 from podcaster.write.phrases import derive_seed
-from podcaster.write.sentences import clean_line
+from podcaster.write.sentences import clean_line, keep_whole
 
 OUTLINE_TOKENS = 1600
 OUTLINE_ATTEMPTS = 3
@@ -64,11 +68,54 @@ def outline_schema(chapters: int) -> dict[str, Any]:
     }
 
 
-def propose_outline(writer: Writer, system: str, assignment: str, count: int, seed: int) -> Outline:
-    """Let the model propose an outline of `count` chapters until one can be read.
+# titles that stand for nothing, whatever the episode
+_EMPTY_TITLE = re.compile(
+    r"^(?:(?:the |an? )?(?:introductions?|intro|welcome|opening|overview|conclusions?|closing|"
+    r"outro|summary|wrap[- ]?up|final thoughts?|chapter|part|section|title|topic|discussion|"
+    r"interview|conversation|q ?& ?a|questions?|background|beginning|middle|end(?:ing)?|podcast|"
+    r"episode|guest|host|untitled|main (?:topic|part|content))[\s\d:.#-]*)+$",
+    re.IGNORECASE,
+)
 
-    Raises EngineError where none of its attempts can.
+
+def find_outline_fault(outline: Outline, topics: Sequence[str], guest: str) -> str | None:
+    """What is wrong with an outline, or None: its titles, or that it is about something else.
+
+    A topic that was asked for must stand in the title, the summary or a chapter, by one of its
+    content words; a topic of everyday words alone cannot be looked for.
     """
+    titles = [chapter.title for chapter in outline.chapters]
+    for title in titles:
+        if _EMPTY_TITLE.match(title) or title.casefold() == guest.casefold():
+            return f"the title {title!r} stands for nothing"
+    spelled = [" ".join(sorted(set(split_words(title)))) for title in titles]
+    if len(set(spelled)) < len(spelled):
+        return "two chapters have the same title"
+    about = [outline.title, outline.summary]
+    about += [part for c in outline.chapters for part in (c.title, c.goal, *c.keywords)]
+    said = set(content_words(" ".join(about)))
+    for topic in topics:
+        wanted = set(content_words(topic))
+        if wanted and not wanted & said:
+            return f"nothing is about {topic!r}"
+    return None
+
+
+def propose_outline(
+    writer: Writer,
+    system: str,
+    assignment: str,
+    count: int,
+    seed: int,
+    topics: Sequence[str],
+    guest: str,
+) -> Outline | None:
+    """Let the model propose an outline of `count` chapters until one is good.
+
+    None where all its attempts can be read, and none is any good: then plan it yourself. Raises
+    EngineError where none can be read.
+    """
+    readable = False
     request = (
         f"{assignment}\n\nPlan {count} chapters. Answer with JSON: the episode's title "
         "and a summary of one or two sentences; for each chapter a title, a few keywords and "
@@ -86,10 +133,15 @@ def propose_outline(writer: Writer, system: str, assignment: str, count: int, se
             outline = msgspec.json.decode(text, type=Outline)
         except (msgspec.MsgspecError, UnicodeEncodeError):
             continue
-        if all(clean_line(chapter.title) for chapter in outline.chapters) and clean_line(
-            outline.title
-        ):
-            return _tidy(outline)
+        titles = (outline.title, *(chapter.title for chapter in outline.chapters))
+        if not all(map(clean_line, titles)):
+            continue
+        readable = True
+        tidy = _tidy(outline)
+        if find_outline_fault(tidy, topics, guest) is None:
+            return tidy
+    if readable:
+        return None
     raise EngineError(
         f"The model {writer.model.name} did not write a usable outline in "
         f"{OUTLINE_ATTEMPTS} attempts.",
@@ -100,7 +152,8 @@ def propose_outline(writer: Writer, system: str, assignment: str, count: int, se
 def _tidy(outline: Outline) -> Outline:
     return Outline(
         title=clean_line(outline.title),
-        summary=clean_line(outline.summary),
+        # the schema's limit cuts in mid-sentence
+        summary=keep_whole(clean_line(outline.summary)),
         chapters=tuple(
             PlannedChapter(
                 title=clean_line(chapter.title),

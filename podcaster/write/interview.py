@@ -1,22 +1,31 @@
-"""Write an episode with a dialogue model: we open, lead and close, model or notes answer."""
+"""Lead a small model through an episode: we open, plan and close; it asks and answers."""
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from podcaster.builtin.keywords import keywords
 from podcaster.model import Speaker
+from podcaster.units import split_words
 from podcaster.write.conversation import Conversation, Wanted
 from podcaster.write.disclosure import disclosure_sentence
+from podcaster.write.exchange import content_words
 from podcaster.write.length import TOLERANCE, choose_parts, shorten
 from podcaster.write.notes import Note
-from podcaster.write.outline import CHAPTER_S, ChapterPlan, count_chapters, plan_chapters
-from podcaster.write.phrases import ANSWERS, PHRASES, Phrasebook, fill, seeded
+from podcaster.write.outline import (
+    CHAPTER_S,
+    ChapterPlan,
+    count_chapters,
+    list_questions,
+    plan_chapters,
+)
+from podcaster.write.phrases import PHRASES, Phrasebook, fill, seeded
 from podcaster.write.quote import (
     Passage,
     choose_passages,
     find_passages,
     group_passages,
+    name_phrase,
     recaps,
     shorten_passage,
 )
@@ -25,11 +34,12 @@ from podcaster.write.sentences import join_words
 WELCOME = "Welcome"
 GOODBYE = "Thank you, and goodbye"
 SHORTEST_ANSWER_S = 7.0
-ANSWER_S = (11.0, 24.0)
-LED_ANSWER_S = (7.0, 14.0)  # the longer a small model speaks, the further it strays
-OUR_QUESTIONS = 3  # of the host's questions one in so many is the model's
+ANSWER_S = (12.0, 26.0)  # the longer a small model speaks, the further it strays
+LONGEST_ANSWER_S = 30.0
 REACTION_SHARE = 0.3
-QUESTION_WORDS = (9, 22)
+QUESTION_WORDS = (8, 18)
+LONGEST_FACT = 240  # characters
+MOST_FACTS = 5  # of the notes, that the guest is told for a chapter of free talk
 SHORTEST_EXCHANGE_S = 11.0
 CLOSING_SHARE = 0.1  # of the episode, at most, is kept free for closing sentences
 MOST_CLOSING_S = 14.0
@@ -42,10 +52,7 @@ MOST_TURNS = 5000
 
 @dataclass(frozen=True)
 class Brief:
-    """What an episode is to be.
-
-    `led`: some of the host's questions are ours, because a small model's do not lead anywhere.
-    """
+    """What an episode is to be."""
 
     host: Speaker
     guest: Speaker
@@ -54,7 +61,6 @@ class Brief:
     target_s: float
     seed: int
     disclosure: bool
-    led: bool = True
 
 
 class Interview:
@@ -70,6 +76,9 @@ class Interview:
         self._host_first = first_name(brief.host.name)
         self._spoken_chapters: list[ChapterPlan] = []
         self._turns = 0
+        self._stuck = False  # the guest had nothing to say
+        self._asked: set[str] = set()
+        self._taken_up: set[str] = set()
 
     def write(self) -> None:
         """Write it from the greeting to the goodbye."""
@@ -140,44 +149,65 @@ class Interview:
         self._spoken_chapters.append(plan)
         host = self._brief.host.id
         opening = plan.question or self._book.pick("about", topic=plan.subject)
+        self._asked.add(opening)
         if not first:
-            opening = f"{self._book.pick('transition', topic=plan.subject)} {opening}"
+            # a question of ours names its subject itself
+            kind = "turn_page" if plan.question else "transition"
+            opening = f"{self._book.pick(kind, topic=plan.subject)} {opening}"
         self._talk.say(host, opening)
-        self._answer(plan.answer if self._brief.led else "", end_s)
+        self._answer(end_s)
         while end_s - self._talk.clock.spoken_s >= SHORTEST_EXCHANGE_S and self._turns < MOST_TURNS:
-            self._answer(self._ask(), end_s)
+            self._ask(plan)
+            self._answer(end_s)
 
-    def _ask(self) -> str:
-        """Let the host ask; returns how the answer may begin, empty where the model knows best."""
+    def _ask(self, plan: ChapterPlan) -> None:
+        """Let the host ask for what follows from the last answer, or change the subject."""
         host = self._brief.host.id
-        ours = self._book.pick("follow_up")
-        beginning = self._book.pick("question_start") if self._brief.led else ""
-        words = self._random("question").randint(*QUESTION_WORDS)
         self._turns += 1
-        # a small model's questions lead nowhere, so most of them are ours
-        if not self._brief.led or self._turns % OUR_QUESTIONS == 0:
-            text = self._talk.improvise(
-                Wanted(host, words, asks=True, question=ours, beginning=beginning)
-            )
-            if text and (text.endswith("?") or not self._brief.led):
-                self._talk.say(host, text)
-                return ""
+        if self._stuck or self._talk.stands_still:
+            self._stuck = False
+            self._talk.say(host, f"{self._book.pick('other_side')} {self._other_question(plan)}")
+            return
+        ours = self._follow_up()
+        words = self._random("question").randint(*QUESTION_WORDS)
+        text = self._talk.improvise(Wanted(host, words, asks=True, question=ours))
+        if text.endswith("?") and self._follows(text, plan):
+            self._talk.say(host, text)
+            return
         if self._random("reaction").random() < REACTION_SHARE:
-            self._talk.say(host, f"{self._book.pick('reaction')} {ours}")
-        else:
-            self._talk.say(host, ours)
-        return ANSWERS[ours] if self._brief.led else ""
+            ours = f"{self._book.pick('reaction')} {ours}"
+        self._talk.say(host, ours)
 
-    def _answer(self, beginning: str, end_s: float) -> None:
+    def _follow_up(self) -> str:
+        """A question of ours that takes up what the guest has named, else one that always fits."""
+        phrase = name_phrase(self._talk.last_text, self._taken_up)
+        if not phrase:
+            return self._book.pick("follow_up")
+        self._taken_up.update(word.removesuffix("s") for word in split_words(phrase))
+        return self._book.pick("mention", topic=phrase)
+
+    def _follows(self, question: str, plan: ChapterPlan) -> bool:
+        """Whether the host's question has a word of the last answer or of the chapter in it."""
+        about = " ".join((self._talk.last_text, *plan.topics, *plan.keywords))
+        return bool(set(content_words(question)) & set(content_words(about)))
+
+    def _other_question(self, plan: ChapterPlan) -> str:
+        questions = list_questions(plan.topics, self._brief.seed)
+        question = next((q for q in questions if q not in self._asked), questions[0])
+        self._asked.add(question)
+        return question
+
+    def _answer(self, end_s: float) -> None:
         guest = self._brief.guest.id
         left_s = end_s - self._talk.clock.spoken_s
-        wished_s = self._random("answer").uniform(*(LED_ANSWER_S if self._brief.led else ANSWER_S))
+        wished_s = self._random("answer").uniform(*ANSWER_S)
         if left_s < wished_s + SHORTEST_EXCHANGE_S:
             # the chapter's last answer takes what is left, within reason
-            wished_s = min(max(left_s, SHORTEST_ANSWER_S), ANSWER_S[1])
+            wished_s = min(max(left_s, SHORTEST_ANSWER_S), LONGEST_ANSWER_S)
         words = self._talk.clock.words_in(wished_s, guest)
-        text = self._talk.improvise(Wanted(guest, words, beginning=beginning))
+        text = self._talk.improvise(Wanted(guest, words))
         fitting = shorten(self._talk.clock, guest, text, max(left_s + 4.0, 6.0), "en")
+        self._stuck = not fitting
         self._talk.say(guest, fitting or self._book.pick("guest_stuck"))
         self._turns += 1
 
@@ -276,7 +306,16 @@ class Interview:
         self._expected_chapters += count
         named = (p.phrase for p in sorted(quoted, key=lambda p: -p.salience) if p.phrase)
         topics = self._brief.topics or tuple(dict.fromkeys(named))[: max(1, count // 3)]
-        self._chat_through(plan_chapters(topics, self._brief.steer, count, self._brief.seed))
+        plans = plan_chapters(topics, self._brief.steer, count, self._brief.seed)
+        self._chat_through([self._with_facts(plan) for plan in plans])
+
+    def _with_facts(self, plan: ChapterPlan) -> ChapterPlan:
+        """The plan with the sentences of the notes that have most to do with it."""
+        wanted = set(content_words(" ".join((*plan.topics, *plan.keywords))))
+        sentences = [s for note in self._notes for s in note.sentences if len(s) < LONGEST_FACT]
+        kinship = [len(wanted & set(content_words(s))) for s in sentences]
+        order = sorted(range(len(sentences)), key=lambda i: (-kinship[i], i))[:MOST_FACTS]
+        return replace(plan, facts=tuple(sentences[i] for i in sorted(order) if kinship[i]))
 
     def _recap(self, quoted: Sequence[Passage]) -> None:
         host, guest = self._brief.host.id, self._brief.guest.id

@@ -12,17 +12,19 @@ import llama_cpp
 import llama_cpp.llama_cpp as lib
 import numpy as np
 
-from podcaster.dialogue import DialogueTemplate, template_from_metadata
 from podcaster.errors import EngineError
-from podcaster.write.engine import Candidate, Sampling, WriterModel
-from podcaster.write.gguf_file import check_gguf, sha256_model
+from podcaster.write.engine import Candidate, Piece, Sampling, WriterModel
+from podcaster.write.gguf_file import check_gguf, hash_together, sha256_model
 from podcaster.write.llama_opening import (
     BATCH_TOKENS,
     MOST_PARALLEL,
+    apply_adapter,
     choose_context_tokens,
+    count_parameters,
     last_log_line,
     load_model,
     open_context,
+    read_chat_form,
     read_chat_template,
     read_metadata,
 )
@@ -44,11 +46,17 @@ PROMPT_SEQUENCE = 0
 class LlamaCppWriter:
     """A `Writer` over llama.cpp. `gpu_layers` -1: all of them, where there is a GPU.
 
-    Raises InputError where `path` is no file, EngineError where it is no model that can write.
+    `adapter` is a LoRA adapter as GGUF that is applied to the model. Raises InputError where a path
+    is no file, EngineError where it is no model that can write, or no adapter of it.
     """
 
     def __init__(
-        self, path: str, context_tokens: int = 0, threads: int = 0, gpu_layers: int = -1
+        self,
+        path: str,
+        context_tokens: int = 0,
+        threads: int = 0,
+        gpu_layers: int = -1,
+        adapter: str = "",
     ) -> None:
         self._resources = contextlib.ExitStack()
         file = Path(path)
@@ -57,23 +65,25 @@ class LlamaCppWriter:
             self._model = load_model(file, gpu_layers, self._resources)
             self._vocab = lib.llama_model_get_vocab(self._model)
             metadata = read_metadata(self._model)
-            template = template_from_metadata(metadata)
-            self._chat = None if template else read_chat_template(metadata, self._vocab)
+            self._chat = read_chat_template(metadata, self._vocab)
             name = metadata.get("general.name", "").strip() or file.stem
             window = choose_context_tokens(self._model, file, context_tokens)
+            digests = [sha256_model(file)] + ([sha256_model(Path(adapter))] if adapter else [])
             self._description = WriterModel(
                 name=name[:120],
-                sha256=sha256_model(file),
-                kind="dialogue" if template else "instruct",
+                sha256=digests[0] if len(digests) == 1 else hash_together(digests),
+                parameters=count_parameters(self._model),
                 context_tokens=window,
-                template=template,
+                chat=read_chat_form(self._model, metadata, self._vocab),
             )
             self._cells = window + SAMPLING_CELLS
             self._context = open_context(self._model, self._cells, threads, self._resources)
+            if adapter:
+                apply_adapter(self._model, self._context, Path(adapter))
             self._memory = lib.llama_get_memory(self._context)
             self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, MOST_PARALLEL)
             self._resources.callback(lib.llama_batch_free, self._batch)
-            self._stops, self._end = self._stop_tokens(template)
+            self._stops = self._find_ends()
             self._samplers = SamplerMaker(self._vocab, window)
             self._resources.callback(self._samplers.close)
         except BaseException:
@@ -98,19 +108,19 @@ class LlamaCppWriter:
 
     def count_tokens(self, text: str) -> int:
         """How many tokens `text` takes."""
-        return len(self._tokenize(text, special=self._chat is None))
+        return len(self._tokenize([Piece(text)]))
 
-    def start(self, prompt: str) -> None:
-        """Forget everything and evaluate `prompt`."""
-        self._restart(self._tokenize(prompt, special=True))
+    def start(self, pieces: Sequence[Piece]) -> None:
+        """Forget everything and evaluate `pieces`."""
+        self._restart(self._tokenize(pieces))
 
     def start_chat(self, system: str, request: str) -> None:
         """Forget everything and evaluate a request, up to where the answer begins."""
-        self._restart(self._chat_tokens(system, request))
+        self.start(self._spell_request(system, request))
 
-    def append(self, text: str) -> None:
+    def append(self, pieces: Sequence[Piece]) -> None:
         """Grow the prompt. Raises EngineError where the context would overflow."""
-        tokens = self._tokenize(text, special=self._chat is None)
+        tokens = self._tokenize(pieces)
         self._check_room(len(tokens))
         self._evaluate(tokens, [PROMPT_SEQUENCE])
         self._prompt += tokens
@@ -127,7 +137,9 @@ class LlamaCppWriter:
             "decode_s": self._decode_s,
         }
 
-    def sample(self, opening: str, count: int, sampling: Sampling) -> Sequence[Candidate]:
+    def sample(
+        self, opening: Sequence[Piece], count: int, sampling: Sampling
+    ) -> Sequence[Candidate]:
         """Go on `count` times from prompt + `opening`; the prompt itself stays as it was.
 
         Candidate `i` depends on the prompt, the opening, the sampling and `i`; nothing else.
@@ -146,7 +158,7 @@ class LlamaCppWriter:
                 candidates += [self._candidate(chooser, sampling) for chooser in choosers]
         return candidates
 
-    def stream(self, opening: str, sampling: Sampling) -> Generator[str, None, None]:
+    def stream(self, opening: Sequence[Piece], sampling: Sampling) -> Generator[str, None, None]:
         """Go on once from prompt + `opening`, text by text as it is drawn."""
         tokens, longest = self._open_candidates(opening, sampling)
         return self._stream(tokens, longest, sampling)
@@ -155,7 +167,7 @@ class LlamaCppWriter:
         self, system: str, request: str, schema: dict[str, Any], sampling: Sampling
     ) -> str:
         """Answer one request with JSON that a grammar made from `schema` constrains."""
-        self._restart(self._chat_tokens(system, request))
+        self.start(self._spell_request(system, request))
         seed = _derive_seed(sampling.seed, 0)
         text = b""
         with (
@@ -228,9 +240,11 @@ class LlamaCppWriter:
 
     # -- candidates ---------------------------------------------------------------------------
 
-    def _open_candidates(self, opening: str, sampling: Sampling) -> tuple[list[int], int]:
+    def _open_candidates(
+        self, opening: Sequence[Piece], sampling: Sampling
+    ) -> tuple[list[int], int]:
         """The tokens of an opening, and how many may follow."""
-        tokens = self._tokenize(opening, special=self._chat is None)
+        tokens = self._tokenize(opening)
         if not tokens:
             raise ValueError("a candidate needs an opening")
         self._check_room(len(tokens) + 1)
@@ -324,9 +338,7 @@ class LlamaCppWriter:
 
     def _candidate(self, chooser: TokenChooser, sampling: Sampling) -> Candidate:
         text = b"".join(self._piece(token) for token in chooser.tokens).decode("utf-8", "ignore")
-        finished = chooser.ended_by in self._end or chooser.stopped
-        if chooser.ended_by is not None and not finished:
-            text += self._piece(chooser.ended_by).decode("utf-8", "ignore")
+        finished = chooser.ended_by is not None or chooser.stopped
         for stop in sampling.stop_texts:
             text = text.partition(stop)[0]
         return Candidate(
@@ -338,20 +350,22 @@ class LlamaCppWriter:
 
     # -- tokens -------------------------------------------------------------------------------
 
-    def _tokenize(self, text: str, *, special: bool) -> list[int]:
-        data = text.encode("utf-8", "replace")
-        room = len(data) + 8
-        tokens = (lib.llama_token * room)()
-        count = lib.llama_tokenize(self._vocab, data, len(data), tokens, room, False, special)
-        if count < 0:
-            raise EngineError(f"The model's vocabulary cannot spell {text[:40]!r}.")
-        return list(tokens[:count])
+    def _tokenize(self, pieces: Sequence[Piece]) -> list[int]:
+        found: list[int] = []
+        for piece in pieces:
+            data = piece.text.encode("utf-8", "replace")
+            room = len(data) + 8
+            tokens = (lib.llama_token * room)()
+            count = lib.llama_tokenize(
+                self._vocab, data, len(data), tokens, room, False, piece.special
+            )
+            if count < 0:
+                raise EngineError(f"The model's vocabulary cannot spell {piece.text[:40]!r}.")
+            found += tokens[:count]
+        return found
 
-    def _chat_tokens(self, system: str, request: str) -> list[int]:
-        if self._chat is None:
-            raise EngineError(f"The model {self._description.name} has no chat template.")
-        pieces = self._chat.render(system, request)
-        return [t for text, trusted in pieces for t in self._tokenize(text, special=trusted)]
+    def _spell_request(self, system: str, request: str) -> list[Piece]:
+        return [Piece(text, special=told) for text, told in self._chat.render(system, request)]
 
     def _piece(self, token: int) -> bytes:
         piece = self._pieces.get(token)
@@ -361,24 +375,10 @@ class LlamaCppWriter:
             piece = self._pieces[token] = buffer.raw[: max(0, size)]
         return piece
 
-    def _stop_tokens(self, template: DialogueTemplate | None) -> tuple[set[int], set[int]]:
-        """The tokens that end a candidate, and those of them that end a turn properly."""
+    def _find_ends(self) -> set[int]:
+        """The tokens that end a turn."""
         count = lib.llama_vocab_n_tokens(self._vocab)
-        ends = {i for i in range(count) if lib.llama_vocab_is_eog(self._vocab, i)}
-        if template is None:
-            return ends, ends
-        stops = set(ends)
-        for text in template.special_tokens():
-            tokens = self._tokenize(text, special=True)
-            if len(tokens) != 1:
-                raise EngineError(
-                    f"The model's vocabulary lacks the token {text} of its dialogue template.",
-                    next_step="Export the model again with this version of podcaster.",
-                )
-            stops.update(tokens)
-            if text == template.end:
-                ends.update(tokens)
-        return stops, ends
+        return {i for i in range(count) if lib.llama_vocab_is_eog(self._vocab, i)}
 
 
 def _derive_seed(seed: int, number: int) -> int:

@@ -11,8 +11,11 @@ from typing import Any
 import llama_cpp.llama_cpp as lib
 import psutil
 
+from podcaster.chat_form import ChatForm
+from podcaster.commission import choose_form
 from podcaster.errors import ConfigError, EngineError
 from podcaster.write.chat_template import ChatTemplate
+from podcaster.write.gguf_file import check_gguf
 
 LONGEST_CONTEXT_TOKENS = 8192
 SHORTEST_CONTEXT_TOKENS = 256
@@ -58,22 +61,62 @@ def load_model(path: Path, gpu_layers: int, resources: contextlib.ExitStack) -> 
     return model
 
 
+def apply_adapter(model: Any, context: Any, path: Path) -> None:
+    """Apply a LoRA adapter to a model's context; the model frees it.
+
+    Raises InputError where `path` is no file, EngineError where it is not an adapter of this model.
+    """
+    check_gguf(path)
+    _log_lines.clear()
+    adapter = lib.llama_adapter_lora_init(model, os.fsencode(path))
+    if adapter:
+        adapters = (lib.llama_adapter_lora_p_ctypes * 1)(adapter)
+        if lib.llama_set_adapters_lora(context, adapters, 1, (ctypes.c_float * 1)(1.0)) == 0:
+            return
+    raise EngineError(
+        f"llama.cpp cannot apply the adapter {path}: {_explain_failure()}.",
+        next_step="Use it with the model that it was trained on.",
+    )
+
+
+def count_parameters(model: Any) -> int:
+    """How many weights a model has."""
+    return int(lib.llama_model_n_params(model))
+
+
 def read_chat_template(metadata: dict[str, str], vocab: Any) -> ChatTemplate:
     """The model's chat template. Raises EngineError where it has none."""
+    return ChatTemplate(_find_template(metadata), **_edges(vocab))
+
+
+def read_chat_form(model: Any, metadata: dict[str, str], vocab: Any) -> ChatForm | None:
+    """The pieces of a small model's chat template, to talk turn by turn; None for a large one.
+
+    Raises EngineError where it has no template.
+    """
+    if choose_form(count_parameters(model)) == "script":
+        return None
+    return ChatForm(_find_template(metadata), **_edges(vocab))
+
+
+def _find_template(metadata: dict[str, str]) -> str:
     source = metadata.get("tokenizer.chat_template")
     if source is None:
         raise EngineError(
-            "The model has neither a dialogue template nor a chat template, so nobody knows "
-            "how to talk to it.",
+            "The model has no chat template, so nobody knows how to talk to it.",
             next_step="Choose an instruct model, or one of `podcaster show export`.",
         )
+    return source
+
+
+def _edges(vocab: Any) -> dict[str, str]:
+    """The texts of a vocabulary's first and last token, as templates ask for them."""
     bos, eos = (
         lib.llama_vocab_get_text(vocab, token) if token >= 0 else b""
         for token in (lib.llama_vocab_bos(vocab), lib.llama_vocab_eos(vocab))
     )
-    return ChatTemplate(
-        source, bos=(bos or b"").decode("utf-8", "replace"), eos=(eos or b"").decode()
-    )
+    return {name: (text or b"").decode("utf-8", "replace") for name, text in
+            (("bos", bos), ("eos", eos))}  # fmt: skip
 
 
 def choose_context_tokens(model: Any, path: Path, wanted: int) -> int:
@@ -137,7 +180,7 @@ def read_metadata(model: Any) -> dict[str, str]:
 
 
 def _iterate_metadata(model: Any) -> Iterator[tuple[str, str]]:
-    for key in ("general.name", "tokenizer.chat_template", "podcaster.dialogue_template"):
+    for key in ("general.name", "tokenizer.chat_template"):
         size = lib.llama_model_meta_val_str(model, key.encode(), None, 0)
         if size < 0:
             continue

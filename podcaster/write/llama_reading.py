@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import llama_cpp.llama_cpp as lib
 import numpy as np
 
-from podcaster.dialogue import DialogueTemplate, template_from_metadata
 from podcaster.errors import EngineError
 from podcaster.model import Role
 from podcaster.write.engine import Foretold, Piece
@@ -17,10 +16,12 @@ from podcaster.write.gguf_file import check_gguf
 from podcaster.write.llama_opening import (
     BATCH_TOKENS,
     SHORTEST_CONTEXT_TOKENS,
+    apply_adapter,
     choose_context_tokens,
     last_log_line,
     load_model,
     open_context,
+    read_chat_form,
     read_chat_template,
     read_metadata,
 )
@@ -35,10 +36,13 @@ NEWLINE = 0x0A
 class LlamaCppReader:
     """A `Reader` over llama.cpp. `gpu_layers` -1: all of them, where there is a GPU.
 
-    Raises InputError where `path` is no file, EngineError where it is no model that can write.
+    `adapter` is a LoRA adapter that is applied to it. Raises InputError where a path is no file,
+    EngineError where it is no model that can write, or no adapter of it.
     """
 
-    def __init__(self, path: str, threads: int = 0, gpu_layers: int = -1) -> None:
+    def __init__(
+        self, path: str, threads: int = 0, gpu_layers: int = -1, adapter: str = ""
+    ) -> None:
         self._resources = contextlib.ExitStack()
         file = Path(path)
         check_gguf(file)
@@ -46,11 +50,13 @@ class LlamaCppReader:
             self._model = load_model(file, gpu_layers, self._resources)
             self._vocab = lib.llama_model_get_vocab(self._model)
             metadata = read_metadata(self._model)
-            self.template: DialogueTemplate | None = template_from_metadata(metadata)
-            self._chat = None if self.template else read_chat_template(metadata, self._vocab)
+            self.chat = read_chat_form(self._model, metadata, self._vocab)
+            self._template = read_chat_template(metadata, self._vocab)
             own = choose_context_tokens(self._model, file, 0)
             self.context_tokens = max(SHORTEST_CONTEXT_TOKENS, min(own, CONTEXT_TOKENS))
             self._context = open_context(self._model, self.context_tokens, threads, self._resources)
+            if adapter:
+                apply_adapter(self._model, self._context, Path(adapter))
             self._memory = lib.llama_get_memory(self._context)
             self._vocab_size = lib.llama_vocab_n_tokens(self._vocab)
             self._characters: dict[int, int] = {}
@@ -62,11 +68,7 @@ class LlamaCppReader:
 
     def chat_pieces(self, system: str, request: str) -> list[Piece]:
         """A request through the model's chat template, up to where the answer begins."""
-        if self._chat is None:
-            raise EngineError("The model has no chat template.")
-        return [
-            Piece(text, special=trusted) for text, trusted in self._chat.render(system, request)
-        ]
+        return [Piece(text, special=told) for text, told in self._template.render(system, request)]
 
     def read(self, head: Sequence[Piece], turns: Sequence[Sequence[Piece]]) -> dict[Role, Foretold]:
         """Read turns after a head; where the context is full, the head is read anew."""

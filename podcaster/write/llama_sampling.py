@@ -22,6 +22,7 @@ DRY_MULTIPLIER = 0.8
 DRY_BASE = 1.75
 DRY_ALLOWED_TOKENS = 5
 DRY_LAST_TOKENS = 64  # a loop is shorter, and looking further back costs as much as drawing
+PENALTY_LAST_TOKENS = 192  # the turn and the ones before it
 MARGIN_NATS = 3.0  # by which DRY may lower the likeliest tokens before unlikely ones are missed
 LOWEST_MIN_P = 1e-4
 LOGPROB_EVERY = 4  # tokens; a mean over some ranks candidates as well as one over all
@@ -134,6 +135,7 @@ class SamplerMaker:
     """Makes sampler chains for one vocabulary."""
 
     def __init__(self, vocab: Any, context_tokens: int) -> None:
+        self._vocab_size = lib.llama_vocab_n_tokens(vocab)
         breakers = (ctypes.c_char_p * 1)(b"\n")
         self._dry = lib.llama_sampler_init_dry(
             vocab,
@@ -151,19 +153,28 @@ class SamplerMaker:
     ) -> Iterator[list[Any]]:
         """Lend a chain for each seed; all know the `recent` tokens."""
         chains: list[Any] = []
-        primed = lib.llama_sampler_clone(self._dry)
+        primed = [lib.llama_sampler_clone(self._dry)]
+        if sampling.repeat_penalty != 1.0:
+            primed.append(
+                lib.llama_sampler_init_penalties(
+                    self._vocab_size, PENALTY_LAST_TOKENS, sampling.repeat_penalty, 0.0, 0.0
+                )
+            )
         try:
-            for token in recent[-DRY_LAST_TOKENS:]:
-                lib.llama_sampler_accept(primed, token)
+            for token in recent[-PENALTY_LAST_TOKENS:]:
+                for sampler in primed:
+                    lib.llama_sampler_accept(sampler, token)
             for seed in seeds:
                 chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
                 chains.append(chain)
-                lib.llama_sampler_chain_add(chain, lib.llama_sampler_clone(primed))
+                for sampler in primed:
+                    lib.llama_sampler_chain_add(chain, lib.llama_sampler_clone(sampler))
                 for sampler in _choosing(sampling, seed):
                     lib.llama_sampler_chain_add(chain, sampler)
             yield chains
         finally:
-            lib.llama_sampler_free(primed)
+            for sampler in primed:
+                lib.llama_sampler_free(sampler)
             for chain in chains:
                 lib.llama_sampler_free(chain)
 

@@ -1,7 +1,7 @@
 """What the chapters of an episode are about: planned by us, or by an instruct model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from podcaster.builtin.keywords import keywords
 from podcaster.write.phrases import fill, seeded
@@ -17,128 +17,95 @@ class ChapterPlan:
     """A chapter before it is written.
 
     `subject` is how the host names it in a sentence; `question` opens it, empty where there is
-    none of ours, and `answer` is how the guest may begin to answer it; `goal` is for a model that
-    reads instructions.
+    none of ours; `goal` is for a model that writes a script, `topics` and `facts` are what a small
+    one is told that it talks about.
     """
 
     title: str
     subject: str
     keywords: tuple[str, ...]
     question: str = ""
-    answer: str = ""
     goal: str = ""
+    topics: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
 
 
-# title, how the host names it, its words, the question that opens it, how an answer may begin
-Seed = tuple[str, str, str, str, str]
+# title, how the host names it, its words, the question that opens it
+Seed = tuple[str, str, str, str]
 
 THEMES: tuple[Seed, ...] = (
     ("The early years", "the early years", "parents school kid curious town childhood",
-     "Where did it all start for you?",
-     "It all started when"),
+     "Where did it all start for you?"),
     ("A first job", "first jobs", "job boss hired career salary resume",
-     "What was your first real job, and what did it teach you?",
-     "My first real job was"),
+     "What was your first real job, and what did it teach you?"),
     ("Learning the hard way", "learning the hard way", "mistake lesson failed learn fix wrong",
-     "What is a mistake that taught you something?",
-     "The biggest mistake I made was"),
+     "What is a mistake that taught you something?"),
     ("An ordinary day", "what an ordinary day looks like", "morning coffee calendar meeting email",
-     "What does an ordinary day look like for you?",
-     "On an ordinary day, I"),
+     "What does an ordinary day look like for you?"),
     ("People who mattered", "the people who mattered", "mentor friend teacher advice trust",
-     "Who made the biggest difference to your work?",
-     "The people who made the biggest difference were"),
+     "Who made the biggest difference to your work?"),
     ("Making decisions", "making decisions", "decision choose risk options trade-off bet",
-     "How do you decide when there is no right answer?",
-     "When I have to make a decision, I"),
+     "How do you decide when there is no right answer?"),
     ("Working with others", "working with other people", "team manager communicate culture remote",
-     "What makes a group of people work well together?",
-     "A team works well when"),
+     "What makes a group of people work well together?"),
     ("When things break", "what to do when things go wrong", "crisis broke fail pressure recover",
-     "Tell me about a time when everything went wrong at once.",
-     "Everything went wrong when"),
+     "Tell me about a time when everything went wrong at once."),
     ("Money", "money", "money budget pay price business afford",
-     "How do you think about money?",
-     "When it comes to money, I"),
+     "How do you think about money?"),
     ("What success means", "what success means", "success goal metric impact proud win",
-     "How do you know that something was a success?",
-     "For me, success is when"),
+     "How do you know that something was a success?"),
     ("Saying no", "saying no", "focus priority busy schedule distraction calendar",
-     "How do you decide what not to do?",
-     "I say no when"),
+     "How do you decide what not to do?"),
     ("Technology", "technology", "software computer machine automate tools internet",
-     "Which piece of technology changed how you work?",
-     "The technology that changed my work was"),
+     "Which piece of technology changed how you work?"),
     ("Reading and writing", "reading and writing", "book read write author blog essay",
-     "What have you read that changed your mind?",
-     "There was a book that"),
+     "What have you read that changed your mind?"),
     ("Habits", "habits", "habit routine discipline practice sleep exercise",
-     "Which habit do you rely on most?",
-     "The habit I rely on is that I"),
+     "Which habit do you rely on most?"),
     ("Taking criticism", "taking criticism", "feedback criticism review honest opinion debate",
-     "How do you take criticism?",
-     "When somebody gives me criticism, I"),
+     "How do you take criticism?"),
     ("Teaching others", "teaching", "teach student course explain beginner learn",
-     "How do you explain what you do to a beginner?",
-     "When I teach a beginner, I"),
+     "How do you explain what you do to a beginner?"),
     ("Changing one's mind", "changing one's mind", "belief opinion evidence argument wrong",
-     "What did you use to believe that you don't believe any more?",
-     "I used to believe that"),
+     "What did you use to believe that you don't believe any more?"),
     ("Community", "community", "community volunteer local neighbor contribute conference",
-     "What does community mean to you?",
-     "For me, a community is"),
+     "What does community mean to you?"),
     ("Leading", "leadership", "leader vision responsibility hire delegate trust",
-     "When did you first have to lead, and how did it go?",
-     "The first time I had to lead a team,"),
+     "When did you first have to lead, and how did it go?"),
     ("Creativity", "creativity", "creative idea design music art inspiration",
-     "Where do your ideas come from?",
-     "My best ideas come from"),
+     "Where do your ideas come from?"),
     ("Family and home", "family and home", "family kids wife husband home balance",
-     "How do work and home fit together for you?",
-     "When I come home to my family, I"),
+     "How do work and home fit together for you?"),
     ("Luck", "luck", "luck opportunity chance timing fortunate privilege",
-     "How much of it was luck?",
-     "A lot of it was luck, because"),
+     "How much of it was luck?"),
     ("What comes next", "what comes next", "future plan roadmap predict hope decade",
-     "What are you looking forward to?",
-     "In the future, I"),
+     "What are you looking forward to?"),
     ("Advice", "advice for those who are just starting out", "advice young graduate beginner start",
-     "What would you tell somebody who is just starting out?",
-     "My advice would be to"),
+     "What would you tell somebody who is just starting out?"),
 )  # fmt: skip
 
-# worded so that a topic may be singular or plural, a thing or a doing
+# worded so that a topic may be singular or plural, a thing or a doing; and so that a story answers
 ANGLES: tuple[Seed, ...] = (
-    ("Finding the way to {topic}", "the way into {topic}", "start first early beginning",
-     "Let's begin at the beginning. What was your first encounter with {topic}?",
-     "My first encounter with {topic} was"),
-    ("Why {topic}", "why anybody should care about {topic}", "important matter people impact",
-     "Why should people care about {topic}?",
-     "People should care about {topic} because"),
-    ("{topic} in practice", "{topic} in practice", "practice daily example work",
-     "What is an ordinary day with {topic} like?",
-     "An ordinary day with {topic} is"),
+    ("The way to {topic}", "how it all began with {topic}", "start first young beginning",
+     "Let's begin at the beginning. How did you first come to {topic}?"),
+    ("Why {topic}", "why {topic} mattered", "important matter reason believe",
+     "What drew you to {topic}, of all things?"),
+    ("{topic}, day by day", "what {topic} looked like from day to day", "morning daily work day",
+     "Take us into one day with {topic}. What did you see, and who was there?"),
     ("The hard part of {topic}", "the hard part of {topic}", "hard problem challenge difficult",
-     "What is the hardest part of {topic}?",
-     "The hardest part of {topic} is that"),
+     "Tell me about the hardest moment with {topic}."),
+    ("The people behind {topic}", "the people behind {topic}", "people friend family team",
+     "Who stood beside you in {topic}, and what did they teach you?"),
+    ("What {topic} taught", "what {topic} taught you", "learn teach lesson mistake",
+     "What did {topic} teach you that you didn't expect?"),
     ("What people get wrong about {topic}", "what people get wrong about {topic}",
-     "wrong myth misunderstand assume", "What do people get wrong about {topic}?",
-     "What people get wrong about {topic} is that"),
-    ("{topic} and other people", "{topic} and other people", "people team community friends",
-     "Who else is part of {topic} for you?",
-     "When I think about {topic}, I think about the people who"),
-    ("The price of {topic}", "the price of {topic}", "cost money time price",
-     "What is the price of {topic}, in money or in time?",
-     "The price of {topic} is"),
-    ("Learning about {topic}", "learning about {topic}", "learn teach beginner book",
-     "How would you explain {topic} to somebody who knows nothing about it?",
-     "The simplest way to explain {topic} is that"),
-    ("{topic}, then and now", "{topic}, then and now", "change history years different",
-     "What has changed about {topic} over the years?",
-     "What has changed about {topic} is that"),
-    ("The future of {topic}", "the future of {topic}", "future next decade hope",
-     "What is the future of {topic}, ten years from now?",
-     "Ten years from now, {topic} will"),
+     "wrong myth believe truth", "What do people get wrong about {topic}?"),
+    ("What {topic} cost", "what {topic} cost you", "cost give time price",
+     "What did you have to give up for {topic}?"),
+    ("How {topic} changed the world", "what {topic} changed", "change world history different",
+     "How has {topic} changed the lives of other people?"),
+    ("The future of {topic}", "the future of {topic}", "future next hope dream",
+     "When you think of {topic} years from now, what do you hope for?"),
 )  # fmt: skip
 
 
@@ -170,15 +137,16 @@ def plan_chapters(
             turned = _spread(subjects, rest - len(THEMES), seed)
             plans += [_plan_angle(subject, angle) for subject, angle in turned]
     return tuple(
-        ChapterPlan(
-            title=plan.title,
-            subject=plan.subject,
-            keywords=tuple(dict.fromkeys((*plan.keywords, *extra))),
-            question=plan.question,
-            answer=plan.answer,
-        )
-        for plan in plans
+        replace(plan, keywords=tuple(dict.fromkeys((*plan.keywords, *extra)))) for plan in plans
     )
+
+
+def list_questions(topics: Sequence[str], seed: int) -> tuple[str, ...]:
+    """Questions of ours from other sides, for a talk that stands still: all angles, then themes."""
+    asked = [fill(angle[3], topic=topic) for topic in topics for angle in ANGLES]
+    seeded(seed, "questions").shuffle(asked)
+    themes = [theme[3] for theme in seeded(seed, "themes").sample(THEMES, len(THEMES))]
+    return (*asked, *themes[::-1])
 
 
 def _spread(topics: Sequence[str], count: int, seed: int) -> list[tuple[str, Seed]]:
@@ -196,7 +164,7 @@ def _spread(topics: Sequence[str], count: int, seed: int) -> list[tuple[str, See
 
 
 def _plan_angle(topic: str, angle: Seed) -> ChapterPlan:
-    title, subject, words, question, answer = (fill(text, topic=topic) for text in angle)
+    title, subject, words, question = (fill(text, topic=topic) for text in angle)
     found = keywords(topic, 4) or tuple(topic.lower().split()[:3])
     chosen = tuple(dict.fromkeys((*found, *words.split())))[:KEYWORDS_PER_CHAPTER]
     return ChapterPlan(
@@ -204,13 +172,13 @@ def _plan_angle(topic: str, angle: Seed) -> ChapterPlan:
         subject=subject,
         keywords=chosen,
         question=question,
-        answer=capitalise(answer),
+        topics=(topic,),
     )
 
 
 def _plan_theme(theme: Seed) -> ChapterPlan:
-    title, subject, words, question, answer = theme
+    title, subject, words, question = theme
     chosen = tuple(words.split())[:KEYWORDS_PER_CHAPTER]
     return ChapterPlan(
-        title=title, subject=subject, keywords=chosen, question=question, answer=answer
+        title=title, subject=subject, keywords=chosen, question=question, topics=(subject,)
     )

@@ -7,26 +7,6 @@ is said twice before everything was said once.
 import hashlib
 import random
 
-# a host's question, and how an answer to it may begin: a small model that begins so stays with it
-ANSWERS: dict[str, str] = {
-    "And what did you take away from that?": "What I took away from it was that",
-    "Can you give me an example?": "For example, I",
-    "What surprised you most about it?": "What surprised me most was that",
-    "How did the people around you see it?": "The people around me said that",
-    "Would you do it the same way again?": "I would do it the same way again, because",
-    "What do most people miss about that?": "Most people miss that",
-    "When did you first notice it?": "I first noticed it when",
-    "What would you tell your younger self about it?": "I would tell my younger self that",
-    "How do you know when it works?": "You know that it works when",
-    "What made that hard?": "It was hard because",
-    "Is there a part of it that you still wonder about?": "I still wonder if",
-    "So where does that leave you today?": "Today, I",
-    "What changed after that?": "After that, I",
-    "Who helped you with it?": "I had a friend who",
-    "What did you try first?": "The first thing I tried was",
-    "Why does that matter to you?": "It matters to me because",
-}
-
 PHRASES: dict[str, tuple[str, ...]] = {
     "hello": (
         "Hello, and welcome.",
@@ -63,16 +43,53 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "Let's stay with that thought, and look at {topic}.",
         "There's another side to this, and that is {topic}.",
     ),
-    "follow_up": tuple(ANSWERS),
-    "question_start": (
-        "So how do you",
-        "Do you think that",
-        "What was it like to",
-        "Did you ever",
-        "And why did you",
-        "When you look back, do you",
-        "Is it true that you",
-        "How did you",
+    "turn_page": (
+        "Let me turn a page.",
+        "There's something else that I've been waiting to ask.",
+        "I'd like to look at another side of this.",
+        "Let's move on a little.",
+        "That leads me to my next question.",
+        "Here is something that I've long wondered about.",
+        "Let's go on from there.",
+        "I wrote down another question for you.",
+    ),
+    "follow_up": (
+        "And what did you take away from that?",
+        "Can you give me an example?",
+        "What surprised you most about it?",
+        "How did the people around you see it?",
+        "Would you do it the same way again?",
+        "What do most people miss about that?",
+        "When did you first notice it?",
+        "What would you tell your younger self about it?",
+        "How do you know when it works?",
+        "What made that hard?",
+        "Is there a part of it that you still wonder about?",
+        "So where does that leave you today?",
+        "What changed after that?",
+        "Who helped you with it?",
+        "What did you try first?",
+        "Why does that matter to you?",
+    ),
+    # what the guest has just named is taken up
+    "mention": (
+        "You mentioned {topic}. How did that come about?",
+        "Let's stay with {topic} for a moment. What was that like?",
+        "You said something about {topic}. Why did it matter so much?",
+        "Tell me more about {topic}. What should people understand about it?",
+        "I'd like to hear more about {topic}. Where did it lead you?",
+        "You brought up {topic}. What did you learn from it?",
+        "When you say {topic}, what do you have in mind?",
+        "How did {topic} change things for you?",
+        "What would have happened without {topic}?",
+        "And {topic}, what was the hardest part of it?",
+    ),
+    "other_side": (
+        "Let me come at it from another side.",
+        "Let me ask you something else.",
+        "Let's look at it differently.",
+        "I want to take a step back here.",
+        "There's something else that I wanted to ask you.",
     ),
     "about": (
         "What comes to your mind first when you hear {topic}?",

@@ -6,7 +6,7 @@ in a note, in the note's own order, and the host's questions are built from what
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from podcaster.builtin.keywords import COMMON_IDF, idf, keywords
@@ -256,6 +256,23 @@ _EMPTY = (  # too common to be what a text is about, whatever their rarity in ta
     "what's who's let's haven't hasn't didn't wasn't weren't couldn't wouldn't shouldn't"
 )
 _EMPTY_WORDS = frozenset(_EMPTY.split())
+
+
+def name_phrase(text: str, avoid: Set[str]) -> str:
+    """What of a text one may take up in a question: its rarest noun phrase; empty where none is.
+
+    None whose words are all among `avoid`, for that was taken up already.
+    """
+    best, best_value = "", 0.0
+    for spoken, phrase in _noun_phrases(text):
+        words = split_words(phrase)
+        fresh = [word for word in words if word.removesuffix("s") not in avoid]
+        # a word that the table does not know is a name, or made up
+        known = [word for word in fresh if idf(word) < idf("") or phrase[0].isupper()]
+        value = sum(min(4.0, idf(word) - COMMON_IDF) for word in known)
+        if len(known) == len(words) and value > best_value:
+            best, best_value = spoken, value
+    return best
 
 
 class _Phrases:

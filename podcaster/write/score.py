@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -10,10 +10,12 @@ from itertools import pairwise
 from podcaster.builtin.keywords import COMMON_IDF, idf
 from podcaster.units import split_words
 from podcaster.write.checks import Inspected
+from podcaster.write.exchange import content_words, stem
 
 TOPIC_WEIGHT = 1.2
 QUESTION_WEIGHT = 2.0
 LOGPROB_WEIGHT = 0.5
+NEWS_WEIGHT = 1.0  # for each new content word, by the root of the length
 LENGTH_WEIGHT = 1.5
 FINDING_COST = 0.7
 STRANGER_COST = 0.5
@@ -41,8 +43,8 @@ class Wish:
     """What the next turn should be like.
 
     `keywords` are the chapter's, `question` is the turn to be answered, `known` are words that may
-    stand with a capital: names in the conversation and in the topics. `invents`: the model is one
-    that makes words up.
+    stand with a capital: names in the conversation and in the topics; `said` are the content words
+    of all turns before (see `exchange`). `invents`: the model is one that makes words up.
     """
 
     words: int
@@ -50,6 +52,7 @@ class Wish:
     keywords: tuple[str, ...] = ()
     question: str = ""
     known: frozenset[str] = frozenset()
+    said: Set[str] = frozenset()
     invents: bool = False
 
 
@@ -67,6 +70,7 @@ def score(turn: Inspected, mean_logprob: float, wish: Wish) -> float:
     value = TOPIC_WEIGHT * overlap(words, wish.keywords)
     value += QUESTION_WEIGHT * overlap(words, split_words(wish.question))
     value += LOGPROB_WEIGHT * mean_logprob
+    value += NEWS_WEIGHT * _count_news(turn.text, wish) / math.sqrt(len(words))
     value -= LENGTH_WEIGHT * abs(math.log(len(words) / max(1, wish.words)))
     value -= FINDING_COST * len(turn.findings)
     value -= _repetition_cost(words)
@@ -76,6 +80,11 @@ def score(turn: Inspected, mean_logprob: float, wish: Wish) -> float:
     if wish.asks and not turn.text.endswith("?"):
         value -= NO_QUESTION_COST / (2 if "?" in turn.text else 1)
     return value
+
+
+def _count_news(text: str, wish: Wish) -> int:
+    """How many content words a turn adds to the conversation."""
+    return len(set(content_words(text)) - wish.said)
 
 
 def _repetition_cost(words: Sequence[str]) -> float:
@@ -126,10 +135,3 @@ def overlap(words: Sequence[str], wanted: Sequence[str]) -> float:
 def _rarities(wanted: tuple[str, ...]) -> dict[str, float]:
     words = {stem(word) for phrase in wanted for word in split_words(phrase)}
     return {word: max(0.0, idf(word) - COMMON_IDF) for word in words}
-
-
-@lru_cache(maxsize=8192)  # the same words come again and again
-def stem(word: str) -> str:
-    """One form for singular and plural, owner and what is owned."""
-    word = word.removesuffix("'s")
-    return word.removesuffix("s") if len(word) > 3 else word

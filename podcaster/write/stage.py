@@ -19,16 +19,16 @@ from podcaster.write.interview import Brief, Interview
 from podcaster.write.length import Clock, Pace
 from podcaster.write.notes import Note
 from podcaster.write.options import WriteOptions
-from podcaster.write.prompt import DialoguePrompt, Prompt
+from podcaster.write.prompt import ChatPrompt, Prompt
 from podcaster.write.script_file import read_script_file
 from podcaster.write.sentences import clean_line, join_words
 from podcaster.write.verbatim import open_verbatim
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 LONGEST_NAME = 120
-DIALOGUE_CANDIDATES = 8
-BUILTIN_CANDIDATES = 32
-INSTRUCT_CANDIDATES = 2
+CHAT_CANDIDATES = 8
+CHAT_REPEAT_PENALTY = 1.12  # a small model goes round in circles without
+SCRIPT_CANDIDATES = 2
 MOST_TITLE_TOPICS = 3
 HOST, GUEST = "host", "guest"
 
@@ -131,20 +131,23 @@ class _Writing:
             target_s=clock.target_s,
             seed=self._seed,
             disclosure=self._disclosure,
-            led=self._options.model == "builtin",
         )
-        template = self._engine.model.template
-        if template is not None:
-            prompt = DialoguePrompt(self._engine, template, self._speakers)
-            count = BUILTIN_CANDIDATES if brief.led else DIALOGUE_CANDIDATES
-            talk = self._conversation(prompt, clock, draft, progress, count)
+        form = self._engine.model.chat
+        if form is not None:
+            if brief.steer:
+                progress.note(
+                    f"{self._engine.model.name} is a small model: of --steer only the words count, "
+                    "as topics; its tone does not. Larger models follow it: `podcaster setup`."
+                )
+            prompt = ChatPrompt(self._engine, form, self._speakers)
+            talk = self._conversation(prompt, clock, draft, progress, CHAT_CANDIDATES)
             Interview(brief, talk, self._notes).write()
             return talk
         commission = Commission(brief, self._options.language, self._notes, self._engine)
         outline = commission.agree_outline(draft)
         self._title, self._summary = outline.title, outline.summary
         instructed = InstructPrompt(self._engine, commission, outline, draft)
-        talk = self._conversation(instructed, clock, draft, progress, INSTRUCT_CANDIDATES)
+        talk = self._conversation(instructed, clock, draft, progress, SCRIPT_CANDIDATES)
         commission.carry_out(outline, talk)
         return talk
 
@@ -163,6 +166,7 @@ class _Writing:
             language=options.language,
             verbatim=open_verbatim(options.model),
             known_words=words_of_names("I", *names, *options.topics),
+            repeat_penalty=CHAT_REPEAT_PENALTY if self._engine.model.chat else 1.0,
         )
         return Conversation(self._speakers, craft, clock, draft, progress)
 
@@ -205,11 +209,12 @@ def check_name(name: str, role: str) -> str:
 
 def check_language(options: WriteOptions, engine: Writer) -> None:
     """Raise EngineError where the model cannot write in the language that is wished."""
-    if engine.model.kind == "dialogue" and options.language.partition("-")[0] != "en":
+    if engine.model.chat is not None and options.language.partition("-")[0] != "en":
         which = "built-in model" if options.model == "builtin" else f"model {engine.model.name}"
         raise EngineError(
-            f"The {which} writes English only, and the language asked for is {options.language}.",
-            next_step="Choose an instruct model with --model (see `podcaster setup`), or give a "
+            f"The {which} is small: it is led through a conversation in English only, and the "
+            f"language asked for is {options.language}.",
+            next_step="Choose a larger model with --model (see `podcaster setup`), or give a "
             "script of your own with --script.",
         )
 

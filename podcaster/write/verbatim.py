@@ -3,19 +3,16 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from podcaster.builtin import NGRAMS_PATH
-
 SIDECAR_SUFFIX = ".ngrams.bloom"
 
 
 def open_verbatim(model: str) -> Callable[[str], int] | None:
     """How long the longest run of words is that a text shares with the transcripts.
 
-    For the built-in model by the table shipped with it, for any other by the table that lies next
-    to its file (`<model>.ngrams.bloom`); None where there is none. Raises EngineError for a broken
-    table.
+    By the table that lies next to a model's file (`<model>.ngrams.bloom`); None where there is
+    none. Raises EngineError for a broken table.
     """
-    path = NGRAMS_PATH if model == "builtin" else Path(f"{model}{SIDECAR_SUFFIX}")
+    path = Path(f"{model}{SIDECAR_SUFFIX}")
     if not path.is_file():
         return None
     from podcaster.builtin.ngrams import open_ngrams
