@@ -165,11 +165,16 @@ class Ear:
     def __init__(self, transcriber: Any) -> None:
         self._transcriber = transcriber
 
-    def transcribe(self, samples: Samples, rate_hz: int, language: str) -> str:
-        """The words in sound at any rate, as plain text. Raises EngineError."""
+    def transcribe(self, samples: Samples, rate_hz: int, language: str) -> str | None:
+        """The words in sound at any rate, as plain text; None: the model knows no such language.
+
+        Raises EngineError.
+        """
         heard = np.asarray(soxr.resample(samples, rate_hz, LISTENING_RATE_HZ), dtype=np.float32)
-        tongue = language.partition("-")[0]
-        found = self._transcriber.listen(heard, language=tongue, hotwords=())
+        try:
+            found = self._transcriber.listen(heard, language=language, hotwords=())
+        except InputError:
+            return None
         return " ".join(said.text for said in found.utterances)
 
     def close(self) -> None:

@@ -17,14 +17,22 @@ from podcaster.engines import describe_engine
 from podcaster.errors import EngineMissing
 from podcaster.mapping import EngineSpec
 from podcaster.model import Transcript, Utterance, parse
+from podcaster.progress import Progress, Silence
 from podcaster.recordings import TRANSCRIBE
 from podcaster.run import read_bytes
-from podcaster.setup.speech import find_align_models, find_speech_model
+from podcaster.setup.speech import (
+    choose_whisper,
+    describe_limits,
+    find_align_models,
+    find_speech_model,
+)
 from podcaster.transcribe.assign import assign_speakers
-from podcaster.transcribe.engine import Aligner, Diariser, Transcriber
+from podcaster.transcribe.engine import SAMPLE_RATE_HZ, Aligner, Diariser, Transcriber
 from podcaster.transcribe.options import TranscribeOptions
 from podcaster.transcribe.realign import Move, realign
 from podcaster.transcribe.stage import load_samples, transcribe_recording
+
+_SOUND = "s of sound"
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,7 @@ class _AlignerIfHere:
 def transcribe_file(
     path: Path,
     options: TranscribeOptions,
+    progress: Progress,
     *,
     language: str | None = None,
     on_utterance: Callable[[Utterance], None] | None = None,
@@ -157,15 +166,36 @@ def transcribe_file(
         most=options.most_speakers or None,
         title=path.stem,
     )
-    with closing(plan_ears(options).open()) as ears:
-        return listen(ears, samples_job, on_utterance=on_utterance)
+    spec = plan_ears(options)
+    note_limits(spec, progress)
+    with closing(spec.open()) as ears:
+        return listen(ears, samples_job, progress, on_utterance=on_utterance)
+
+
+def note_limits(spec: EarsSpec, progress: Progress) -> None:
+    """Say what to know of the model that hears the words, where there is something to know."""
+    limits = describe_limits(spec.model) if spec.words is not None else ""
+    if limits:
+        progress.note(limits)
 
 
 def listen(
-    ears: Ears, job: Job, *, on_utterance: Callable[[Utterance], None] | None = None
+    ears: Ears,
+    job: Job,
+    progress: Progress | None = None,
+    *,
+    on_utterance: Callable[[Utterance], None] | None = None,
 ) -> Listened:
     """Hear a recording's words, time them, and tell who says them: a worker's work."""
     samples = load_samples(Path(job.audio))
+    told = progress or Silence()
+    length_s = len(samples) / SAMPLE_RATE_HZ
+
+    def hear(utterance: Utterance) -> None:
+        told.report("words", min(utterance.end_s or 0.0, 0.99 * length_s), length_s, _SOUND)
+        if on_utterance is not None:
+            on_utterance(utterance)
+
     if ears.transcriber is None:
         transcript = parse(read_bytes(Path(job.given)), Transcript, where=job.given)
     else:
@@ -175,14 +205,16 @@ def listen(
             ears.aligner,
             language=job.language or None,
             hotwords=job.hotwords,
-            on_utterance=on_utterance,
+            on_utterance=hear,
         )
         transcript = msgspec.structs.replace(transcript, title=job.title)
+        told.report("words", length_s, length_s, _SOUND)
     if ears.diariser is None or not transcript.utterances:
         return Listened(transcript)
+    told.report("voices", 0, length_s, _SOUND)
     spans = ears.diariser.diarise(samples, fewest=job.fewest, most=job.most)
-    told = assign_speakers(transcript.utterances, spans)
-    utterances, moves = realign(told)
+    utterances, moves = realign(assign_speakers(transcript.utterances, spans))
+    told.report("voices", length_s, length_s, _SOUND)
     changed = msgspec.structs.replace(transcript, utterances=utterances, diariser=ears.diariser.id)
     return Listened(changed, moves)
 
@@ -206,7 +238,9 @@ def plan_ears(options: TranscribeOptions, environment: Mapping[str, str] = os.en
         settings = {"device": options.device, "model": options.align_model}
         align = EngineSpec(TRANSCRIBE, "whisperx", settings)
     diarise = choose_diariser(options, environment)
-    return EarsSpec(words, align, diarise, options.model, align_if_here=options.align == "auto")
+    return EarsSpec(
+        words, align, diarise, choose_whisper(options.model), align_if_here=options.align == "auto"
+    )
 
 
 def choose_diariser(

@@ -15,11 +15,12 @@ import msgspec
 
 from podcaster.booth import BoothSpec, Session, Spoken, render
 from podcaster.config import Settings
-from podcaster.errors import RunError
+from podcaster.errors import EngineMissing, RunError
 from podcaster.mapping import ITEMS_WORTH_A_PROCESS, Mapper, Outcome, map_locally
 from podcaster.model import Clip, Record, Voice
 from podcaster.pipeline import EpisodeContext
 from podcaster.previewing import Preview
+from podcaster.progress import Progress, Silence
 from podcaster.run import (
     changed_outputs,
     fingerprint,
@@ -28,7 +29,7 @@ from podcaster.run import (
     write_atomic,
     write_record,
 )
-from podcaster.setup.speech import find_speech_model, list_speech_offers
+from podcaster.setup.speech import find_speech_model
 from podcaster.speak import stage as speak_stage
 from podcaster.speak.checks.gate import RULE_ENGINES
 from podcaster.speak.checks.pace import Habits, learn_habits, pace_bounds_s
@@ -101,7 +102,7 @@ class Rendering:
     def _work_off(self, engine: str, sessions: Sequence[Session], preview: Preview | None) -> None:
         if not sessions:
             return
-        spec = booth_spec(engine, self._context.settings.speak)
+        spec = booth_spec(engine, self._context.settings.speak, self._context.progress)
         with open_mapper(self._context, engine) as mapper:
             # what is heard first is spoken first where somebody listens
             size = None if preview else _letters
@@ -201,29 +202,34 @@ def describe_gate(settings: Settings) -> dict[str, object]:
     return {"takes": choose_takes(settings), "check": settings.speak.check}
 
 
-def booth_spec(engine: str, options: SpeakOptions) -> BoothSpec:
+def booth_spec(engine: str, options: SpeakOptions, progress: Progress | None = None) -> BoothSpec:
     """How to open what speaks and listens for an engine.
 
     Raises EngineMissing where its model, or the Whisper model asked for, is not on this machine.
     """
     listens = options.check and engine not in RULE_ENGINES
-    whisper = find_whisper(options.whisper) if listens else ""
+    whisper = find_whisper(options.whisper, progress or Silence()) if listens else ""
     return BoothSpec(speech_spec(engine, options), options.check, whisper, options.device)
 
 
-def find_whisper(name: str) -> str:
+def find_whisper(name: str, progress: Progress) -> str:
     """The folder of the model that writes down what was said; "" for none.
+
+    Where the best that is here is damaged, that is said, and clips are judged without it.
 
     Raises EngineMissing for one by name that is not on this machine.
     """
     if name == "none":
         return ""
-    if name != "auto":
-        return str(find_speech_model(name))
-    if find_spec("faster_whisper") is None:
+    if name == "auto" and find_spec("faster_whisper") is None:
         return ""
-    here = (offer.path for offer in list_speech_offers() if offer.model.kind == "transcribe")
-    return next((str(path) for path in here if path is not None), "")
+    try:
+        return str(find_speech_model(name))
+    except EngineMissing as error:
+        if name != "auto":
+            raise
+        progress.note(f"What is said is not checked. {error}")
+        return ""
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """What a person sees while a command works: a live line on a terminal, plain lines in a log."""
 
 import sys
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -10,23 +11,42 @@ from podcaster.units import format_duration
 
 # a log should not fill up: a plain line at most this often, and at the end
 PLAIN_INTERVAL_S = 10.0
+# and nobody should wonder whether it still works: one at least this often, whatever it does
+HEARTBEAT_S = 30.0
 
 
 class TerminalProgress:
-    """A `Progress` on stderr. Use it as a context manager."""
+    """A `Progress` on stderr. Use it as a context manager.
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    Where stderr is no terminal, lines tell how far it is; where nothing new comes for
+    `heartbeat_s`, the last that is known is told again, with the time that it takes.
+    """
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        heartbeat_s: float = HEARTBEAT_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._live = sys.stderr.isatty() and not quiet
         self._quiet = quiet
         self._display: Any = None
         self._tasks: dict[str, Any] = {}
         self._started: dict[str, float] = {}
         self._said: dict[str, float] = {}
+        self._heartbeat_s, self._clock = heartbeat_s, clock
+        self._began = self._spoke = clock()
+        self._known: dict[str, str] = {}  # what is not finished, and how far it is
+        self._ended = threading.Event()
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         if self._live:
             self._display = _open_display()
             self._display.start()
+        elif not self._quiet:
+            threading.Thread(target=self._keep_beating, daemon=True).start()
         return self
 
     def __exit__(
@@ -35,6 +55,7 @@ class TerminalProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._ended.set()
         if self._display is not None:
             self._display.stop()
 
@@ -52,12 +73,34 @@ class TerminalProgress:
         if self._display is not None:
             self._display.console.print(text, markup=False, highlight=False)
         else:
-            print(text, file=sys.stderr, flush=True)
+            self._print(text)
+
+    def beat(self) -> None:
+        """Tell what is known of unfinished work, if nothing has been told for a heartbeat."""
+        now = self._clock()
+        if now - self._spoke < self._heartbeat_s:
+            return
+        stage = next(reversed(self._known), "")
+        since = self._started.get(stage, self._began)
+        known = self._known.get(stage, "still working")
+        self._print(f"{known}, {format_duration(now - since)} so far")
+
+    def _keep_beating(self) -> None:
+        while not self._ended.wait(max(0.01, self._spoke + self._heartbeat_s - self._clock())):
+            self.beat()
+
+    def _print(self, line: str) -> None:
+        with self._lock:
+            self._spoke = self._clock()
+            print(line, file=sys.stderr, flush=True)
 
     def _report_plainly(self, stage: str, done: float, total: float, unit: str) -> None:
-        now = time.monotonic()
+        now = self._clock()
         started = self._started.setdefault(stage, now)
         finished = done >= total
+        self._known.pop(stage, None)  # what was told last is told again
+        if not finished:
+            self._known[stage] = f"{stage}: {done:,.0f} of {total:,.0f} {unit}"
         if not finished and now - self._said.get(stage, started) < PLAIN_INTERVAL_S:
             return
         if finished and self._said.get(stage) == float("inf"):
@@ -71,7 +114,7 @@ class TerminalProgress:
             line += f" in {format_duration(elapsed)}"
         elif rate > 0:
             line += f", {rate:,.1f} {counted}/s, {format_duration((total - done) / rate)} left"
-        print(line, file=sys.stderr, flush=True)
+        self._print(line)
 
 
 def format_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

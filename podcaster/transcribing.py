@@ -22,6 +22,7 @@ from podcaster.listening import (
     NoEars,
     choose_diariser,
     listen,
+    note_limits,
     plan_ears,
     take_given,
 )
@@ -76,6 +77,8 @@ def transcribe_show(
             )
         tally = Tally()
         for stage, units in plan_show(run, recordings, settings.transcribe):
+            if isinstance(stage.spec, EarsSpec):
+                note_limits(stage.spec, progress)
             over = map_in_this_process if isinstance(stage.spec, NoEars) else mapper
             run_units(run, stage, units, over, progress, tally)
     return tally
@@ -227,7 +230,7 @@ def _stage_of_given() -> UnitStage[Job, Listened]:
 def _stage_of_listening(options: TranscribeOptions) -> UnitStage[Job, Listened]:
     spec = plan_ears(options)
     decided = {
-        "model": sha256_file(find_speech_model(options.model) / "model.bin"),
+        "model": sha256_file(find_speech_model(spec.model) / "model.bin"),
         "align": [options.align, options.align_model],
         "compute_type": options.compute_type,
         "beam_size": options.beam_size,

@@ -37,7 +37,7 @@ def transcribe(
 ) -> None:
     """Listen to what is new in a show: words, when they were said, and by which voice.
 
-    Of one file the lines are printed as they come, and nothing else is kept.
+    Of one file the lines are printed, each with its voice, and nothing else is kept.
     """
     from podcaster.config import load_configuration
     from podcaster.errors import ConfigError, InputError
@@ -130,14 +130,22 @@ def _transcribe_file(
     as_json: bool,
 ) -> None:
     from podcaster import listening, transcribing
+    from podcaster.terminal import TerminalProgress
 
-    heard = listening.transcribe_file(
-        file,
-        settings.transcribe,
-        language=language,
-        on_utterance=lambda utterance: _say(utterance, to_stderr=as_json),
-    )
+    # without voices there is nothing to wait for: lines are printed as they come
+    at_once = settings.transcribe.diarise == "none" and not as_json
+    with TerminalProgress(quiet=at_once) as progress:
+        heard = listening.transcribe_file(
+            file,
+            settings.transcribe,
+            progress,
+            language=language,
+            on_utterance=_say if at_once else None,
+        )
     transcript = heard.transcript
+    if not at_once and not as_json:
+        for utterance in transcript.utterances:
+            _say(utterance)
     written = []
     for suffix in formats:
         target = (out or file.parent) / f"{file.stem}.{suffix}"
@@ -162,10 +170,11 @@ def _transcribe_file(
     emit(result, as_json=as_json, text="\n".join([summary, *written]))
 
 
-def _say(utterance: Any, *, to_stderr: bool) -> None:
-    """Print an utterance as Whisper programs do: the times, then the text."""
-    line = f"[{utterance.start_s or 0.0:.2f}s -> {utterance.end_s or 0.0:.2f}s]  {utterance.text}"
-    typer.echo(line, err=to_stderr)
+def _say(utterance: Any) -> None:
+    """Print an utterance as Whisper programs do: the times, then who says it, then the text."""
+    voice = f"{utterance.speaker}: " if utterance.speaker else ""
+    times = f"[{utterance.start_s or 0.0:.2f}s -> {utterance.end_s or 0.0:.2f}s]"
+    typer.echo(f"{times}  {voice}{utterance.text}")
 
 
 def _parse_speakers(given: str) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Models that listen: Whisper for faster-whisper, and what times words; fetched, found, listed.
 
-These are folders of several files. What the hub has at the time of the download is taken, at one
+These are folders of several files. One small Whisper for English comes as a package
+(`packaged.py`); the rest is on the hub. What that has at the time of the download is taken, at one
 commit; large files are checked against the hashes that the hub states. Files that hold code or
 pickled objects are never fetched.
 """
@@ -16,9 +17,11 @@ from podcaster.errors import ConfigError, EngineError, EngineMissing, PodcasterE
 from podcaster.progress import Progress
 from podcaster.setup.download import TIMEOUT_S, download_file, explaining, open_hub
 from podcaster.setup.machine import hub_cache_folder
+from podcaster.setup.packaged import WHISPER_TINY_EN, find_packaged
 from podcaster.transcribe.models import ALIGNER_REPOSITORIES
 
 SpeechKind = Literal["transcribe", "align", "speak"]
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,38 @@ SPEECH_MODELS: tuple[SpeechModel, ...] = (
 )
 
 
-def find_speech_model(name_or_folder: str) -> Path:
-    """The folder of a Whisper model: one of ours by name if it was downloaded, or a folder.
-
-    Raises EngineMissing where it is not on this machine, ConfigError for what is neither.
+def choose_whisper(name_or_folder: str) -> str:
+    """What `auto` means on this machine: the best Whisper that was downloaded, else the packaged
+    one; any other name is meant as it is. Nothing is opened.
     """
+    if name_or_folder != AUTO:
+        return name_or_folder
+    listening = (model for model in SPEECH_MODELS if model.kind == "transcribe")
+    here = (model.name for model in listening if cached_folder(model) is not None)
+    return next(here, WHISPER_TINY_EN.name)
+
+
+def describe_limits(name: str) -> str:
+    """What to know before one listens with this model, and what to type for a better; "" if nothing
+    need be said.
+    """
+    if name != WHISPER_TINY_EN.name:
+        return ""
+    return (
+        f"Listening with {name}, which comes along: it is small, and knows English only. For other "
+        "languages, or more exact words: `podcaster setup whisper-small`."
+    )
+
+
+def find_speech_model(name_or_folder: str) -> Path:
+    """The folder of a Whisper model: by name if it is here, or a folder; `auto`: the best here.
+
+    Raises EngineMissing where it is not on this machine, or is another than was meant, ConfigError
+    for what is neither.
+    """
+    name_or_folder = choose_whisper(name_or_folder)
+    if name_or_folder == WHISPER_TINY_EN.name:
+        return find_packaged(name_or_folder).folder
     model = _lookup(name_or_folder)
     if model is not None:
         path = cached_folder(model)
@@ -135,6 +165,7 @@ def find_speech_model(name_or_folder: str) -> Path:
     if folder.is_dir():
         return folder.absolute()
     names = [one.name for one in SPEECH_MODELS if one.kind == "transcribe"]
+    names.append(WHISPER_TINY_EN.name)
     close = difflib.get_close_matches(name_or_folder, names, n=1)
     raise ConfigError(
         f"There is no Whisper model {name_or_folder[:200]!r}; there is {', '.join(names)}, or a "

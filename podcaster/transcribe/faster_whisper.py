@@ -281,9 +281,10 @@ class FasterWhisperTranscriber:
             return code
         known = ", ".join(self._languages)
         raise InputError(
-            f"The model in {self._folder.name} does not know the language {language!r}; it knows "
-            f"{known}.",
-            next_step="Choose a multilingual model that `podcaster setup` lists.",
+            f"The Whisper model in {self._folder} does not know the language {language!r}; it "
+            f"knows {known}.",
+            next_step="Download one that does, `podcaster setup whisper-small`, and name it: model "
+            '= "whisper-small" under [transcribe].',
         )
 
     def _find_languages(self) -> tuple[str, ...]:

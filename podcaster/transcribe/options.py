@@ -15,8 +15,12 @@ class TranscribeOptions(Noun, frozen=True):
     """What listens, and how. `device`, `batch_size` and `workers` do not affect the words."""
 
     model: Annotated[
-        str, msgspec.Meta(description="a Whisper model that `podcaster setup` lists, or a folder")
-    ] = "whisper-large-v3-turbo"
+        str,
+        msgspec.Meta(
+            description="a Whisper model that `podcaster setup` lists, or a folder; auto: the best "
+            "that is here"
+        ),
+    ] = "auto"
     align: Annotated[
         Align,
         msgspec.Meta(

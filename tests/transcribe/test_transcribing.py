@@ -133,7 +133,7 @@ def test_sound_without_a_model_says_what_to_download(
     (folder / "cut.txt").write_text(CUT)
     add(tmp_path, folder)
     with pytest.raises(EngineMissing, match="podcaster setup whisper-large-v3-turbo"):
-        transcribe(tmp_path)
+        transcribe(tmp_path, TranscribeOptions(model="whisper-large-v3-turbo"))
     assert words_of(tmp_path, "cut").utterances  # what needs no model was done before
 
 
@@ -242,7 +242,7 @@ def test_over_ray_the_same_words_come_out(
 
 
 @pytest.mark.engine
-def test_one_file_prints_its_lines_as_they_come(
+def test_one_file_prints_its_lines_with_their_voices(
     tmp_path: Path, recording: Path, tiny_whisper: Path, tiny_aligner: Path, spoken_clips: Any
 ) -> None:
     (tmp_path / "podcaster.toml").write_text(
@@ -258,6 +258,8 @@ def test_one_file_prints_its_lines_as_they_come(
     )
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
-    assert [line.partition("]  ")[2] for line in lines] == [clip.text for clip in spoken_clips]
+    said = [line.partition("]  ")[2].partition(": ") for line in lines]
+    assert [text for _, _, text in said] == [clip.text for clip in spoken_clips]
+    assert {voice for voice, _, _ in said} == {"S1", "S2"}
     assert "2 voices" in done.stdout
     assert "S2: " in recording.with_suffix(".srt").read_text()

@@ -83,8 +83,11 @@ _WEIGHTS: dict[FaultKind, float] = {
 class Transcriber(Protocol):
     """Hears what is said."""
 
-    def transcribe(self, samples: Samples, rate_hz: int, language: str) -> str:
-        """The words in sound at any rate, as plain text. Raises EngineError."""
+    def transcribe(self, samples: Samples, rate_hz: int, language: str) -> str | None:
+        """The words in sound at any rate, as plain text; None: it does not know the language.
+
+        Raises EngineError.
+        """
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,7 @@ class Gate:
                     faults += _check_voice(clip, scores, near)
             if self._transcriber is not None:
                 words = self._transcriber.transcribe(samples, rate_hz, language)
-                faults += _check_words(clip, scores, words)
+                faults += _check_words(clip, scores, words) if words is not None else []
         rounded = {name: round(value, 5) for name, value in scores.items()}
         return Verdict(rounded, tuple(faults), heard.voiceprint if heard else None)
 

@@ -11,10 +11,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from podcaster.errors import ConfigError, EngineError, EngineMissing, foreign
+from podcaster.errors import EngineError, EngineMissing, foreign
+from podcaster.placement import choose_device
 from podcaster.speak.kokoro.weights import Weights
 
-DEVICES = ("auto", "cpu", "cuda")
 # frames of 25 ms for each token, as the model's releases call them
 DURATIONS = "/encoder/Clip_output_0"
 FRAME_S = 0.025
@@ -76,16 +76,9 @@ def open_graph(weights: Weights, device: str, threads: int, output: str = "") ->
 
 
 def choose_providers(device: str) -> list[str]:
-    """ONNX Runtime's providers for a device of DEVICES. Raises ConfigError, EngineMissing."""
-    if device not in DEVICES:
-        raise ConfigError(f"Kokoro's device is {device!r}, expected one of {', '.join(DEVICES)}.")
-    gpu = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-    if device == "cuda" and not gpu:
-        raise EngineMissing(
-            "Kokoro cannot use a GPU: this onnxruntime knows none.",
-            next_step='Install `onnxruntime-gpu` in its place, or say device = "cpu".',
-        )
-    on_gpu = ["CUDAExecutionProvider"] if gpu and device != "cpu" else []
+    """ONNX Runtime's providers for a device. Raises ConfigError, EngineMissing."""
+    gpu = choose_device(device, "onnxruntime") == "cuda"
+    on_gpu = ["CUDAExecutionProvider"] if gpu else []
     return [*on_gpu, "CPUExecutionProvider"]
 
 
