@@ -80,8 +80,13 @@ def make_episode(
     return figures
 
 
-def measure_episode(made: Figures, minutes: float, listener: Listener) -> tuple[Script, Figures]:
-    """A made episode's script, and what can be said of the episode alone."""
+def measure_episode(
+    made: Figures, minutes: float, listener: Listener, heard: Path
+) -> tuple[Script, Figures]:
+    """A made episode's script, and what can be said of the episode alone.
+
+    `heard` is where the words that Whisper hears are kept, for it takes long.
+    """
     folder = Path(made["result"]["folder"])
     script = parse((folder / "write/script.json").read_bytes(), Script, where=str(folder))
     counts = json.loads((folder / "write/record.json").read_bytes())["counts"]
@@ -98,7 +103,9 @@ def measure_episode(made: Figures, minutes: float, listener: Listener) -> tuple[
     sound = made["result"].get("mp3")
     if sound and Path(sound).is_file():
         figures["length_error"] = round(made["result"]["duration_s"] / (60 * minutes) - 1, 4)
-        figures["wer"] = round(word_error_rate(script, listener.hear(Path(sound))), 4)
+        if not heard.is_file():
+            heard.write_text(listener.hear(Path(sound)), encoding="utf-8")
+        figures["wer"] = round(word_error_rate(script, heard.read_text("utf-8")), 4)
     return script, figures
 
 
@@ -181,7 +188,9 @@ def main() -> None:
         if "error" in made:
             failures.append(made["error"])
             continue
-        script, figures = measure_episode(made, given.minutes, listener)
+        script, figures = measure_episode(
+            made, given.minutes, listener, home / f"{number:02d}.heard.txt"
+        )
         talk = read_script(script, f"{number:02d}", " and ".join(job.topics))
         talks.append(talk)
         figures["wording"] = measure_wording(shorten(talk))

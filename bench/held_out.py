@@ -1,6 +1,6 @@
 """Bits a byte that dialogue models need for interviews which they have not seen: one JSON line.
 
-    python bench/held_out.py MODEL.gguf … [--words N]
+    python bench/held_out.py MODEL.gguf[+ADAPTER.gguf] … [--words N]
 
 Every model reads the same windows of two-person interviews (talks/shows.py), spelled as the
 program would have it talk: names and whose turn it is are given, what is said is to be foretold,
@@ -50,9 +50,11 @@ def _cut_window(show: Conversation) -> Opening:
     return Opening(host=names["host"], guest=names["guest"], keywords=(), turns=tuple(turns))
 
 
-def read(model: Path, windows: Sequence[Opening]) -> Iterator[tuple[float, float]]:
-    """Of each window, the nats of a model and the bytes of what it foretold."""
-    with closing(open_engine("read", "llama_cpp", path=str(model))) as reader:
+def read(model: str, windows: Sequence[Opening]) -> Iterator[tuple[float, float]]:
+    """Of each window, the nats of a model (and its adapter) and the bytes of what it foretold."""
+    path, _, adapter = model.partition("+")
+    applied = {"adapter": adapter} if adapter else {}
+    with closing(open_engine("read", "llama_cpp", path=path, **applied)) as reader:
         for window in windows:
             text = "".join(turn.text for turn in window.turns)
             found = reader.read(*spell_for_reading(reader, window)).values()
@@ -65,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("model", type=Path, nargs="+")
+    parser.add_argument("model", nargs="+", help="a GGUF file, with + and a LoRA adapter")
     parser.add_argument("--words", type=int, default=8000)
     given = parser.parse_args()
     windows = choose_windows(read_shows(), given.words)
@@ -74,7 +76,9 @@ def main() -> None:
     models = {}
     for model in given.model:
         nats, read_bytes = (sum(column) for column in zip(*read(model, windows), strict=True))
-        models[model.name] = round(nats / math.log(2) / read_bytes, 4)
+        models["+".join(Path(part).name for part in model.split("+"))] = round(
+            nats / math.log(2) / read_bytes, 4
+        )
     print(
         json.dumps(
             {

