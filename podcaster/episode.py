@@ -20,14 +20,15 @@ from podcaster.config import (
     settings_by_key,
 )
 from podcaster.editing import read_spoken_script
-from podcaster.errors import ConfigError
+from podcaster.errors import ConfigError, EngineMissing
 from podcaster.model import Timeline, parse
 from podcaster.pipeline import EpisodeContext, StageReport, run_stages
 from podcaster.progress import Progress, Silence
 from podcaster.publish.episodes import add_episode
 from podcaster.publish.feed import read_feed
 from podcaster.run import Run, create_run, open_run, read_bytes, write_atomic
-from podcaster.setup.cache import find_model
+from podcaster.setup.cache import find_model, find_stand_in
+from podcaster.setup.catalogue import BUILTIN_NAME
 from podcaster.speak.voices import choose_voice, find_voices
 from podcaster.stages import EPISODE_STAGES
 from podcaster.units import count_words, format_duration
@@ -37,7 +38,11 @@ CONFIG_NAME = "config.toml"
 
 
 def start_episode(
-    home: Path, flags: Mapping[str, Any], *, publish: bool = False
+    home: Path,
+    flags: Mapping[str, Any],
+    *,
+    publish: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[Run, Settings]:
     """Check everything that can be checked, then make a run for a new episode.
 
@@ -45,7 +50,7 @@ def start_episode(
     must be a feed. Raises ConfigError, InputError and EngineMissing before anything is made.
     """
     configuration = load_configuration(home, flags, os.environ)
-    configuration = _complete(_borrow(home, configuration))
+    configuration = _find_writer(_complete(_borrow(home, configuration)), progress or Silence())
     settings = configuration.settings
     _check_request(home, settings)
     if publish:
@@ -152,6 +157,27 @@ def _complete(configuration: Configuration) -> Configuration:
         values["write.model"] = quality
         origins["write.model"] = f"quality {quality}"
     return Configuration(settings=compose_settings(values), origins=origins)
+
+
+def _find_writer(configuration: Configuration, progress: Progress) -> Configuration:
+    """Where the built-in model is damaged or gone, take the best that was downloaded, and say so.
+
+    Raises EngineMissing where there is none.
+    """
+    write = configuration.settings.write
+    if write.script or write.model != BUILTIN_NAME:
+        return configuration
+    try:
+        find_model(write.model)
+    except EngineMissing as error:
+        instead = find_stand_in()
+        if instead is None:
+            raise
+        progress.note(f"{error} Until then {instead.name} writes.")
+        values = {**settings_by_key(configuration.settings), "write.model": instead.name}
+        origins = {**configuration.origins, "write.model": "in place of builtin"}
+        return Configuration(settings=compose_settings(values), origins=origins)
+    return configuration
 
 
 def _check_request(home: Path, settings: Settings) -> None:

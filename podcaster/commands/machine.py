@@ -61,17 +61,25 @@ def _list_models(home: Any, *, as_json: bool) -> None:
         "speech_models": listening,
         "voice_models": speaking,
     }
-    how = "Download with `podcaster setup TIER`, or by name."
+    how = (
+        "builtin, kokoro (int8) and whisper-tiny.en come as packages. Download the others with "
+        "`podcaster setup TIER`, or by name."
+    )
     emit(result, as_json=as_json, text=f"{table}\n\n{heard}\n\n{spoken}\n\n{how}")
 
 
 def _list_listening() -> tuple[list[dict[str, str]], str]:
     """The models that listen, for programs and as a table."""
+    from podcaster.setup.packaged import WHISPER_TINY_EN, locate_packaged
     from podcaster.setup.speech import list_speech_offers
     from podcaster.terminal import format_table
+    from podcaster.units import format_bytes
 
     offers = list_speech_offers()
-    rows = [
+    packaged, lies = WHISPER_TINY_EN, locate_packaged(WHISPER_TINY_EN.name)
+    size, here = format_bytes(packaged.size_bytes), "here" if lies else "-"
+    rows = [(packaged.name, size, packaged.licence, here, packaged.purpose)]
+    rows += [
         (
             one.model.name,
             one.model.about,
@@ -81,7 +89,9 @@ def _list_listening() -> tuple[list[dict[str, str]], str]:
         )
         for one in offers
     ]
-    listed = [
+    folder = str(lies[0].parent) if lies else ""
+    listed = [{"name": packaged.name, "licence": packaged.licence, "path": folder}]
+    listed += [
         {"name": one.model.name, "licence": one.model.licence, "path": str(one.path or "")}
         for one in offers
     ]
@@ -90,11 +100,16 @@ def _list_listening() -> tuple[list[dict[str, str]], str]:
 
 def _list_speaking() -> tuple[list[dict[str, Any]], str]:
     """The models that speak, for programs and as a table."""
+    from podcaster.setup.packaged import KOKORO, locate_packaged
     from podcaster.setup.voices import list_voice_offers
     from podcaster.terminal import format_table
+    from podcaster.units import format_bytes
 
     offers = list_voice_offers()
-    rows = [
+    here = "here" if locate_packaged(KOKORO.name) else "-"
+    size = format_bytes(KOKORO.size_bytes)
+    rows = [(f"{KOKORO.name} (int8)", size, KOKORO.licence, here, KOKORO.purpose)]
+    rows += [
         (
             one.model.name,
             one.model.files.about,
@@ -119,6 +134,7 @@ def _list_speaking() -> tuple[list[dict[str, Any]], str]:
 def _download(names: list[str], licences: list[str], *, as_json: bool) -> None:
     from podcaster.setup.catalogue import choose_models
     from podcaster.setup.download import download
+    from podcaster.setup.packaged import WHISPER_TINY_EN
     from podcaster.setup.speech import choose_speech_models, download_speech_models
     from podcaster.setup.voices import check_accepting, choose_voice_models, download_voice_models
     from podcaster.terminal import TerminalProgress
@@ -127,6 +143,7 @@ def _download(names: list[str], licences: list[str], *, as_json: bool) -> None:
     speaking = choose_voice_models(names)
     check_accepting(licences, speaking)
     others = {*(model.name for model in listening), *(model.name for model in speaking)}
+    others.add(WHISPER_TINY_EN.name)
     models = choose_models([name for name in names if name not in others])
     with TerminalProgress() as progress:
         downloads: list[Any] = [*download(models, progress)]
@@ -142,7 +159,7 @@ def _download(names: list[str], licences: list[str], *, as_json: bool) -> None:
         for one in downloads
     ]
     lines = [f"{row['name']}  {row['path'] or row['error']}" for row in rows]
-    text = "\n".join(lines) or "The draft tier is built in: there is nothing to download."
+    text = "\n".join(lines) or "It comes as a package: there is nothing to download."
     emit({"models": rows}, as_json=as_json, text=text)
     failed = [one.error for one in downloads if one.error]
     if failed:

@@ -7,6 +7,8 @@ from podcaster.errors import EngineMissing, InputError
 from podcaster.model import Noun
 from podcaster.setup.catalogue import (
     BUILTIN_NAME,
+    BUILTIN_NAMES,
+    MODELS,
     Model,
     Tier,
     lookup_models,
@@ -36,8 +38,8 @@ def find_model(name_or_path: str) -> Path:
     Of a tier, the first model that is on this machine. Raises EngineMissing where it is not
     downloaded, InputError where a path leads to no file, ConfigError for an unknown name.
     """
-    if name_or_path in (BUILTIN_NAME, Tier.DRAFT):
-        return _find_builtin()
+    if name_or_path in BUILTIN_NAMES:
+        return find_packaged(SMOLLM2.name).paths[0]
     if _looks_like_path(name_or_path):
         return _find_file(name_or_path)
     models = lookup_models(name_or_path)
@@ -56,6 +58,11 @@ def find_adapter(name_or_path: str) -> str:
     """The LoRA adapter that belongs to a model: ours to the built-in one, none to any other."""
     builtin = name_or_path in (BUILTIN_NAME, Tier.DRAFT)
     return str(ADAPTER_PATH) if builtin and ADAPTER_PATH.is_file() else ""
+
+
+def find_stand_in() -> Model | None:
+    """The best downloaded model that can write where the packaged one is damaged or gone."""
+    return next((model for model in MODELS if cached_path(model) is not None), None)
 
 
 def cached_path(model: Model) -> Path | None:
@@ -91,7 +98,7 @@ def list_offers(machine: MachineReport) -> tuple[Offer, ...]:
 
 def _offer_builtin() -> Offer:
     try:
-        path: Path | None = _find_builtin()
+        path: Path | None = find_model(BUILTIN_NAME)
     except EngineMissing:
         path = None
     return Offer(
@@ -104,10 +111,6 @@ def _offer_builtin() -> Offer:
         verdict=Verdict(level="runs well", reason="made for two cores and no GPU"),
         path=str(path) if path else None,
     )
-
-
-def _find_builtin() -> Path:
-    return find_packaged(SMOLLM2.name).paths[0]
 
 
 def _looks_like_path(text: str) -> bool:

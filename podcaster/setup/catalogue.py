@@ -14,6 +14,7 @@ import msgspec
 
 from podcaster.errors import ConfigError
 from podcaster.model import Identifier, Noun, Sha256
+from podcaster.setup.packaged import SMOLLM2
 
 BUILTIN_NAME = "builtin"
 CONTEXT_TOKENS = 8192  # what the writer uses at most, unless told otherwise
@@ -27,6 +28,10 @@ class Tier(StrEnum):
     DRAFT = "draft"
     STANDARD = "standard"
     STUDIO = "studio"
+
+
+# what comes as a package: by its names it is opened with our adapter, by its own as it is
+BUILTIN_NAMES = (BUILTIN_NAME, Tier.DRAFT, SMOLLM2.name)
 
 
 class Model(Noun, frozen=True):
@@ -123,15 +128,15 @@ MODELS: tuple[Model, ...] = (
 
 
 def tier_models(tier: Tier) -> tuple[Model, ...]:
-    """The models of a tier, the one it stands for first; none for draft, which is built in."""
+    """The models of a tier, the one it stands for first; none for draft, which is packaged."""
     return tuple(model for model in MODELS if model.tier == tier)
 
 
 def choose_models(names: Sequence[str]) -> tuple[Model, ...]:
     """The models meant by names of models and tiers, in order, none twice.
 
-    A tier stands for its first model; `draft` and `builtin` add nothing, being there already.
-    Raises ConfigError for a name that is neither.
+    A tier stands for its first model; what is packaged (`draft`, `builtin`, `smollm2`) adds
+    nothing. Raises ConfigError for a name that is neither.
     """
     chosen: dict[str, Model] = {}
     for name in names:
@@ -142,7 +147,7 @@ def choose_models(names: Sequence[str]) -> tuple[Model, ...]:
 
 def lookup_models(name: str) -> tuple[Model, ...]:
     """The model of this name or all of a tier's. Raises ConfigError with what was perhaps meant."""
-    if name in (BUILTIN_NAME, Tier.DRAFT):
+    if name in BUILTIN_NAMES:
         return ()
     if name in tuple(Tier):
         return tier_models(Tier(name))

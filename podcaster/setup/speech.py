@@ -185,7 +185,7 @@ def find_align_models() -> dict[str, str]:
 
 
 def list_speech_offers() -> tuple[SpeechOffer, ...]:
-    """All speech models, and which are here."""
+    """All speech models that can be downloaded, and which are here."""
     return tuple(SpeechOffer(model, cached_folder(model)) for model in SPEECH_MODELS)
 
 
