@@ -61,6 +61,8 @@ class LlamaCppWriter:
         self._resources = contextlib.ExitStack()
         file = Path(path)
         check_gguf(file)
+        if adapter:
+            check_gguf(Path(adapter))
         try:
             self._model = load_model(file, gpu_layers, self._resources)
             self._vocab = lib.llama_model_get_vocab(self._model)

@@ -15,7 +15,6 @@ from podcaster.chat_form import ChatForm
 from podcaster.commission import choose_form
 from podcaster.errors import ConfigError, EngineError
 from podcaster.write.chat_template import ChatTemplate
-from podcaster.write.gguf_file import check_gguf
 
 LONGEST_CONTEXT_TOKENS = 8192
 SHORTEST_CONTEXT_TOKENS = 256
@@ -64,9 +63,8 @@ def load_model(path: Path, gpu_layers: int, resources: contextlib.ExitStack) -> 
 def apply_adapter(model: Any, context: Any, path: Path) -> None:
     """Apply a LoRA adapter to a model's context; the model frees it.
 
-    Raises InputError where `path` is no file, EngineError where it is not an adapter of this model.
+    Raises EngineError where it is not an adapter of this model.
     """
-    check_gguf(path)
     _log_lines.clear()
     adapter = lib.llama_adapter_lora_init(model, os.fsencode(path))
     if adapter:
