@@ -78,7 +78,49 @@ PLANTED = {
         (f"{CLEAN} And then...", {}, CLEAN),
         (f"It is not that it's. {CLEAN} We had a lot of.", {}, CLEAN),
     ],
-    "short_replies": [("Yeah.", {"previous": "Right."}, "")],
+    "assistant_talk": [
+        (f"As an AI language model, I have no shed. {CLEAN}", {}, CLEAN),
+        (f"{CLEAN} Feel free to ask me anything.", {}, CLEAN),
+        ("I'm SmolLM, and I am here to help.", {}, ""),
+    ],
+    "speaks_of_self": [
+        (f"Ada Lovelace was a great mind. {CLEAN}", {"own_name": "Ada Lovelace"}, CLEAN),
+        (f"{CLEAN} People say that Lovelace foresaw it.", {"own_name": "Ada Lovelace"}, CLEAN),
+        ("Ada Lovelace foresaw the computer.", {"own_name": "Ada Lovelace"}, ""),
+    ],
+    "agrees_emptily": [
+        (f"You're right. {CLEAN}", {}, CLEAN),
+        (f"Yes, absolutely. That's a great question! {CLEAN}", {}, CLEAN),
+        ("That's so true.", {}, ""),
+    ],
+    "mirrors": [
+        (
+            f"The village welded the turbine by hand. {CLEAN}",
+            {"previous": "So the village welded its turbine by hand?"},
+            CLEAN,
+        ),
+        (
+            "The village welded the turbine.",
+            {"previous": "The turbine was welded in a village?"},
+            "",
+        ),
+    ],
+    "nothing_new": [
+        ("He is king.", {"known": frozenset({"king"})}, ""),
+        ("It is what it is, and that is what it was.", {"known": frozenset({"king"})}, ""),
+        (
+            "The king wears a crown, a robe and a ring on the throne of the castle. It hurts.",
+            {"known": {"king", "wear", "crown", "robe", "ring", "throne", "castle"}},
+            "It hurts.",
+        ),
+    ],
+    "no_answer": [
+        ("What do you think?", {"previous": "What did it weigh?"}, ""),
+        ("I don't know.", {"previous": "What did it weigh?"}, ""),
+        (f"I'm sorry, I cannot say. {CLEAN}", {"previous": "How was it done?"}, CLEAN),
+        ("Nine pounds.", {"previous": "We saw the crown. What did it weigh?"}, ""),
+    ],
+    "short_replies": [("Fine.", {"previous": "Right."}, "")],
     "never_asks": [
         (
             "That is a long time.",

@@ -2,6 +2,7 @@ import math
 from typing import Any
 
 from podcaster.write.checks import Inspected
+from podcaster.write.exchange import content_words
 from podcaster.write.score import Wish, is_marked, is_unknown, overlap, score
 
 WISH = Wish(words=12, keywords=("rocket", "fuel"), known=frozenset({"ada"}))
@@ -22,8 +23,15 @@ def test_the_topic_counts() -> None:
 
 
 def test_the_question_counts() -> None:
-    wish = Wish(words=12, question="Did you go to the shop?")
+    wish = Wish(words=12, question="And then you walked to the shop?")
     assert value(OFF_TOPIC, wish=wish) > value(ON_TOPIC, wish=wish)
+
+
+def test_what_nobody_has_said_yet_counts() -> None:
+    said = frozenset(content_words(ON_TOPIC))
+    stale, fresh = Wish(words=12, said=said), Wish(words=12)
+    assert value(ON_TOPIC, wish=stale) < value(ON_TOPIC, wish=fresh)
+    assert value(OFF_TOPIC, wish=stale) == value(OFF_TOPIC, wish=fresh)
 
 
 def test_likelier_is_better() -> None:

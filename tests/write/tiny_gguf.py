@@ -9,8 +9,6 @@ from pathlib import Path
 import gguf
 import numpy as np
 
-from podcaster.dialogue import METADATA_KEY, DialogueTemplate
-
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + "
     "message['content'] + '<|im_end|>\n' }}{% endfor %}"
@@ -20,6 +18,7 @@ CHAT_TOKENS = ("<|im_start|>", "<|im_end|>")
 EMBEDDING = 64
 HEADS = 4
 LAYERS = 2
+MARK_BIAS = 2.1  # of a full stop or a question mark, beside words with 1.5
 
 # the likeliest bytes of a random model: with letters, blanks and marks it writes "words"
 FAVOURED = "  eeetaoinshrdlu.?,"
@@ -34,16 +33,15 @@ def byte_symbols() -> list[str]:
 
 def vocabulary(words: tuple[str, ...]) -> tuple[list[str], list[str]]:
     """Byte-level tokens with, for each word, the merges that build it from its letters."""
-    tokens = byte_symbols()
+    tokens = dict.fromkeys(byte_symbols())
     merges: list[str] = []
     for word in words:
         spelled = word.replace(" ", "Ġ")
         for end in range(2, len(spelled) + 1):
-            merge = f"{spelled[: end - 1]} {spelled[end - 1]}"
             if spelled[:end] not in tokens:
-                tokens.append(spelled[:end])
-                merges.append(merge)
-    return tokens, merges
+                tokens[spelled[:end]] = None
+                merges.append(f"{spelled[: end - 1]} {spelled[end - 1]}")
+    return list(tokens), merges
 
 
 def write_tiny_gguf(
@@ -51,19 +49,17 @@ def write_tiny_gguf(
     *,
     seed: int = 1,
     context_tokens: int = 512,
-    dialogue: bool = True,
-    chat_template: str | None = None,
+    chat_template: str | None = CHATML,
     end_bias: float = 3.0,
     words: tuple[str, ...] = (),
     name: str = "tiny",
-    template_json: str | None = None,
 ) -> Path:
     """Write a model; the higher `end_bias`, the sooner it ends a turn."""
-    specials = list(DialogueTemplate().special_tokens()) if dialogue else list(CHAT_TOKENS)
+    specials = list(CHAT_TOKENS)
     tokens, merges = vocabulary(words)
     types = [gguf.TokenType.NORMAL] * len(tokens) + [gguf.TokenType.CONTROL] * len(specials)
     tokens = tokens + specials
-    end = tokens.index("<|end|>" if dialogue else "<|im_end|>")
+    end = tokens.index("<|im_end|>")
     rng = np.random.default_rng(seed)
 
     writer = gguf.GGUFWriter(str(path), "llama")
@@ -86,8 +82,6 @@ def write_tiny_gguf(
     writer.add_bos_token_id(tokens.index(specials[0]))
     writer.add_eos_token_id(end)
     writer.add_add_bos_token(False)
-    if dialogue:
-        writer.add_string(METADATA_KEY, template_json or DialogueTemplate().to_json())
     if chat_template is not None:
         writer.add_chat_template(chat_template)
 
@@ -107,6 +101,24 @@ def write_tiny_gguf(
         writer.add_tensor(f"{block}.ffn_gate.weight", matrix(2 * EMBEDDING, EMBEDDING))
         writer.add_tensor(f"{block}.ffn_up.weight", matrix(2 * EMBEDDING, EMBEDDING))
         writer.add_tensor(f"{block}.ffn_down.weight", _steady(matrix(EMBEDDING, 2 * EMBEDDING)))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def write_tiny_adapter(path: Path, *, seed: int = 5, rows: int = EMBEDDING) -> Path:
+    """Write a LoRA adapter of rank 4 for a tiny model's attention; `rows` it should have."""
+    rng = np.random.default_rng(seed)
+    writer = gguf.GGUFWriter(str(path), "llama")
+    writer.add_type("adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 64.0)
+    for layer in range(LAYERS):
+        name = f"blk.{layer}.attn_output.weight"
+        writer.add_tensor(f"{name}.lora_a", rng.normal(0, 1, (4, EMBEDDING)).astype(np.float32))
+        writer.add_tensor(f"{name}.lora_b", rng.normal(0, 1, (rows, 4)).astype(np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -138,8 +150,9 @@ def _output(
     bias = np.full(len(tokens), -1.0, np.float32)
     for symbol in set(FAVOURED):
         bias[tokens.index("Ġ" if symbol == " " else symbol)] = -2.0 if words else 0.5
+    places = {token: place for place, token in enumerate(tokens)}
     for word in words:
-        bias[tokens.index(word.replace(" ", "Ġ"))] = 1.5
+        bias[places[word.replace(" ", "Ġ")]] = MARK_BIAS if word in ".?" else 1.5
     bias[[tokens.index(special) for special in specials]] = -3.0
     bias[end] = end_bias / 3
     weights = rng.normal(0, 0.1, (len(tokens), EMBEDDING)).astype(np.float32)
