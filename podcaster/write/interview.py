@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from podcaster.builtin.keywords import keywords
 from podcaster.model import Speaker
@@ -29,7 +30,7 @@ from podcaster.write.quote import (
     recaps,
     shorten_passage,
 )
-from podcaster.write.sentences import join_words
+from podcaster.write.sentences import join_words, split_sentences
 
 WELCOME = "Welcome"
 GOODBYE = "Thank you, and goodbye"
@@ -40,7 +41,7 @@ REACTION_SHARE = 0.3
 QUESTION_WORDS = (8, 18)
 LONGEST_FACT = 240  # characters
 MOST_FACTS = 5  # of the notes, that the guest is told for a chapter of free talk
-SHORTEST_EXCHANGE_S = 11.0
+SHORTEST_EXCHANGE_S = 16.0
 CLOSING_SHARE = 0.1  # of the episode, at most, is kept free for closing sentences
 MOST_CLOSING_S = 14.0
 QUESTION_COST_S = 5.0
@@ -52,7 +53,7 @@ MOST_TURNS = 5000
 
 @dataclass(frozen=True)
 class Brief:
-    """What an episode is to be."""
+    """What an episode is to be; `fields`: in which the guest is known, where nothing is asked."""
 
     host: Speaker
     guest: Speaker
@@ -61,6 +62,7 @@ class Brief:
     target_s: float
     seed: int
     disclosure: bool
+    fields: tuple[str, ...] = ()
 
 
 class Interview:
@@ -86,12 +88,28 @@ class Interview:
             self._write_from_notes()
         else:
             count = count_chapters(self._brief.target_s)
-            plans = plan_chapters(self._brief.topics, self._brief.steer, count, self._brief.seed)
+            plans = self._plan(count)
             self._expected_chapters = len(plans) + 2
-            subjects = self._brief.topics or tuple(plan.subject for plan in plans[:3])
+            subjects = (
+                self._brief.topics
+                or tuple(dict.fromkeys((*self._brief.fields, *(plan.subject for plan in plans))))[
+                    :3
+                ]
+            )
             self._open(subjects)
             self._chat_through(plans)
         self._close()
+
+    def _plan(self, count: int) -> tuple[ChapterPlan, ...]:
+        """Chapters on what was asked for; else on the guest's field by turns with life and work."""
+        brief = self._brief
+        if brief.topics or not brief.fields:
+            return plan_chapters(brief.topics, brief.steer, count, brief.seed)
+        ours = plan_chapters(brief.fields, brief.steer, (count + 1) // 2, brief.seed)
+        rest = plan_chapters((), brief.steer, max(1, count - len(ours)), brief.seed)
+        rest = tuple(replace(p, topics=(*p.topics, *brief.fields[:1])) for p in rest)
+        mixed = [plan for pair in zip_longest(ours, rest) for plan in pair if plan is not None]
+        return tuple(mixed[:count])
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -206,9 +224,11 @@ class Interview:
             wished_s = min(max(left_s, SHORTEST_ANSWER_S), LONGEST_ANSWER_S)
         words = self._talk.clock.words_in(wished_s, guest)
         text = self._talk.improvise(Wanted(guest, words))
-        fitting = shorten(self._talk.clock, guest, text, max(left_s + 4.0, 6.0), "en")
-        self._stuck = not fitting
-        self._talk.say(guest, fitting or self._book.pick("guest_stuck"))
+        fitting = shorten(self._talk.clock, guest, text, max(left_s + 4.0, SHORTEST_ANSWER_S), "en")
+        self._stuck = not text
+        # where not even one sentence fits, it is said all the same: the farewell makes up for it
+        said = fitting or next(iter(split_sentences(text)), "")
+        self._talk.say(guest, said or self._book.pick("guest_stuck"))
         self._turns += 1
 
     def _random(self, what: str) -> random.Random:

@@ -18,7 +18,7 @@ from podcaster.write.gguf_file import check_gguf, hash_together, sha256_model
 from podcaster.write.llama_opening import (
     BATCH_TOKENS,
     MOST_PARALLEL,
-    apply_adapter,
+    Adapter,
     choose_context_tokens,
     count_parameters,
     last_log_line,
@@ -39,6 +39,7 @@ from podcaster.write.llama_sampling import (
 )
 from podcaster.write.streaming import StreamedText
 
+ADAPTER_SCALE = 0.6  # all of it foretells talk best, and says the least: docs/log.md
 SAMPLING_CELLS = 2048  # for the candidates, beside the prompt's own
 PROMPT_SEQUENCE = 0
 
@@ -46,8 +47,8 @@ PROMPT_SEQUENCE = 0
 class LlamaCppWriter:
     """A `Writer` over llama.cpp. `gpu_layers` -1: all of them, where there is a GPU.
 
-    `adapter` is a LoRA adapter as GGUF that is applied to the model. Raises InputError where a path
-    is no file, EngineError where it is no model that can write, or no adapter of it.
+    `adapter` is a LoRA adapter as GGUF, applied in conversations. Raises InputError where a path is
+    no file, EngineError where it is no model that can write, or no adapter of it.
     """
 
     def __init__(
@@ -80,8 +81,7 @@ class LlamaCppWriter:
             )
             self._cells = window + SAMPLING_CELLS
             self._context = open_context(self._model, self._cells, threads, self._resources)
-            if adapter:
-                apply_adapter(self._model, self._context, Path(adapter))
+            self._adapter = Adapter(self._model, Path(adapter)) if adapter else None
             self._memory = lib.llama_get_memory(self._context)
             self._batch = lib.llama_batch_init(BATCH_TOKENS, 0, MOST_PARALLEL)
             self._resources.callback(lib.llama_batch_free, self._batch)
@@ -114,11 +114,11 @@ class LlamaCppWriter:
 
     def start(self, pieces: Sequence[Piece]) -> None:
         """Forget everything and evaluate `pieces`."""
-        self._restart(self._tokenize(pieces))
+        self._restart(self._tokenize(pieces), ADAPTER_SCALE)
 
     def start_chat(self, system: str, request: str) -> None:
         """Forget everything and evaluate a request, up to where the answer begins."""
-        self.start(self._spell_request(system, request))
+        self._restart(self._tokenize(self._spell_request(system, request)), 0.0)
 
     def append(self, pieces: Sequence[Piece]) -> None:
         """Grow the prompt. Raises EngineError where the context would overflow."""
@@ -169,7 +169,7 @@ class LlamaCppWriter:
         self, system: str, request: str, schema: dict[str, Any], sampling: Sampling
     ) -> str:
         """Answer one request with JSON that a grammar made from `schema` constrains."""
-        self.start(self._spell_request(system, request))
+        self.start_chat(system, request)
         seed = _derive_seed(sampling.seed, 0)
         text = b""
         with (
@@ -184,7 +184,7 @@ class LlamaCppWriter:
                 self._sampled += 1
                 self._evaluate([token], [PROMPT_SEQUENCE])
                 self._prompt.append(token)
-        self._restart([])
+        self._restart([], 0.0)
         return text.decode("utf-8", "replace")
 
     def close(self) -> None:
@@ -193,7 +193,10 @@ class LlamaCppWriter:
 
     # -- the prompt ---------------------------------------------------------------------------
 
-    def _restart(self, tokens: list[int]) -> None:
+    def _restart(self, tokens: list[int], scale: float) -> None:
+        """Begin anew; the adapter is for conversations, requests are for the model alone."""
+        if self._adapter:
+            self._adapter.apply(self._context, scale)
         lib.llama_memory_clear(self._memory, True)
         self._prompt = []
         if not tokens:

@@ -60,21 +60,31 @@ def load_model(path: Path, gpu_layers: int, resources: contextlib.ExitStack) -> 
     return model
 
 
-def apply_adapter(model: Any, context: Any, path: Path) -> None:
-    """Apply a LoRA adapter to a model's context; the model frees it.
+class Adapter:
+    """A LoRA adapter of a model, applied to its context or not; the model frees it.
 
     Raises EngineError where it is not an adapter of this model.
     """
-    _log_lines.clear()
-    adapter = lib.llama_adapter_lora_init(model, os.fsencode(path))
-    if adapter:
-        adapters = (lib.llama_adapter_lora_p_ctypes * 1)(adapter)
-        if lib.llama_set_adapters_lora(context, adapters, 1, (ctypes.c_float * 1)(1.0)) == 0:
-            return
-    raise EngineError(
-        f"llama.cpp cannot apply the adapter {path}: {_explain_failure()}.",
-        next_step="Use it with the model that it was trained on.",
-    )
+
+    def __init__(self, model: Any, path: Path) -> None:
+        self._path = path
+        _log_lines.clear()
+        self._adapter = lib.llama_adapter_lora_init(model, os.fsencode(path))
+        if not self._adapter:
+            raise self._explain()
+
+    def apply(self, context: Any, scale: float) -> None:
+        """Let it weigh so much in what the context computes from now on; 0: nothing."""
+        adapters = (lib.llama_adapter_lora_p_ctypes * 1)(self._adapter)
+        scales = (ctypes.c_float * 1)(scale)
+        if lib.llama_set_adapters_lora(context, adapters, int(scale != 0), scales) != 0:
+            raise self._explain()
+
+    def _explain(self) -> EngineError:
+        return EngineError(
+            f"llama.cpp cannot apply the adapter {self._path}: {_explain_failure()}.",
+            next_step="Use it with the model that it was trained on.",
+        )
 
 
 def count_parameters(model: Any) -> int:

@@ -16,7 +16,7 @@ from podcaster.write.gguf_file import check_gguf
 from podcaster.write.llama_opening import (
     BATCH_TOKENS,
     SHORTEST_CONTEXT_TOKENS,
-    apply_adapter,
+    Adapter,
     choose_context_tokens,
     last_log_line,
     load_model,
@@ -56,7 +56,7 @@ class LlamaCppReader:
             self.context_tokens = max(SHORTEST_CONTEXT_TOKENS, min(own, CONTEXT_TOKENS))
             self._context = open_context(self._model, self.context_tokens, threads, self._resources)
             if adapter:
-                apply_adapter(self._model, self._context, Path(adapter))
+                Adapter(self._model, Path(adapter)).apply(self._context, 1.0)
             self._memory = lib.llama_get_memory(self._context)
             self._vocab_size = lib.llama_vocab_n_tokens(self._vocab)
             self._characters: dict[int, int] = {}

@@ -19,6 +19,7 @@ PASSAGE_WORDS = (28, 80)  # of one answer
 SENTENCE_WORDS = (4, 60)
 FIRST_PERSON_SHARE = 0.15
 BESIDE = 1.8  # how much more a passage is worth next to a chosen one
+ASKABLE_NATS = 2.5  # by which a single word must be rarer than everyday words
 MOST_NAMES_SHARE = 0.2  # of a passage's words; more is a list of dignitaries
 
 _LEANING = re.compile(
@@ -270,6 +271,12 @@ def name_phrase(text: str, avoid: Set[str]) -> str:
         # a word that the table does not know is a name, or made up
         known = [word for word in fresh if idf(word) < idf("") or phrase[0].isupper()]
         value = sum(min(4.0, idf(word) - COMMON_IDF) for word in known)
+        if (
+            len(words) == 1
+            and not phrase[0].isupper()
+            and (value < ASKABLE_NATS or not spoken.startswith("the "))
+        ):
+            continue  # "a shame", "the experience": nobody asks for that
         if len(known) == len(words) and value > best_value:
             best, best_value = spoken, value
     return best

@@ -1,7 +1,7 @@
 """The stage `write`: from a guest, topics and notes to a script of the wished length."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from podcaster.write.draft import Draft
 from podcaster.write.engine import Writer
 from podcaster.write.instruct import Commission, InstructPrompt
 from podcaster.write.interview import Brief, Interview
+from podcaster.write.known import ask_fields
 from podcaster.write.length import Clock, Pace
 from podcaster.write.notes import Note
 from podcaster.write.options import WriteOptions
@@ -134,6 +135,8 @@ class _Writing:
         )
         form = self._engine.model.chat
         if form is not None:
+            if not brief.topics and not self._notes:
+                brief = replace(brief, fields=self._ask_fields(draft))
             if brief.steer:
                 progress.note(
                     f"{self._engine.model.name} is a small model: of --steer only the words count, "
@@ -150,6 +153,13 @@ class _Writing:
         talk = self._conversation(instructed, clock, draft, progress, SCRIPT_CANDIDATES)
         commission.carry_out(outline, talk)
         return talk
+
+    def _ask_fields(self, draft: Draft) -> tuple[str, ...]:
+        guest = self._speakers[1].name
+        found: list[str] = draft.step(
+            "fields", lambda: list(ask_fields(self._engine, guest, self._seed))
+        )
+        return tuple(found)
 
     def _conversation(
         self, prompt: Prompt, clock: Clock, draft: Draft, progress: Progress, candidates: int
