@@ -72,7 +72,8 @@ class Commission:
 
         Where none is, the outline is ours. Raises EngineError where none can be read.
         """
-        count = min(MOST_PLANNED_CHAPTERS, count_chapters(self.brief.target_s))
+        wanted = count_chapters(self.brief.target_s, len(self.brief.topics))
+        count = min(MOST_PLANNED_CHAPTERS, wanted)
         brief = self.brief
         value = draft.step(
             "outline",

@@ -87,7 +87,7 @@ class Interview:
         if self._notes:
             self._write_from_notes()
         else:
-            count = count_chapters(self._brief.target_s)
+            count = count_chapters(self._brief.target_s, len(self._brief.topics))
             plans = self._plan(count)
             self._expected_chapters = len(plans) + 2
             subjects = (

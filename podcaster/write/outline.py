@@ -8,6 +8,7 @@ from podcaster.write.phrases import fill, seeded
 from podcaster.write.sentences import capitalise
 
 CHAPTER_S = 105.0
+SHORTEST_CHAPTER_S = 38.0
 MOST_CHAPTERS = 120
 KEYWORDS_PER_CHAPTER = 6
 
@@ -109,9 +110,10 @@ ANGLES: tuple[Seed, ...] = (
 )  # fmt: skip
 
 
-def count_chapters(target_s: float) -> int:
-    """How many chapters an episode of that length has."""
-    return max(1, min(MOST_CHAPTERS, round(target_s / CHAPTER_S)))
+def count_chapters(target_s: float, topics: int = 0) -> int:
+    """How many chapters an episode of that length has: one for each topic, if there is time."""
+    for_topics = min(topics, int(target_s / SHORTEST_CHAPTER_S))
+    return max(1, for_topics, min(MOST_CHAPTERS, round(target_s / CHAPTER_S)))
 
 
 def plan_chapters(

@@ -20,6 +20,7 @@ from podcaster.write.known import ask_fields
 from podcaster.write.length import Clock, Pace
 from podcaster.write.notes import Note
 from podcaster.write.options import WriteOptions
+from podcaster.write.outline import count_chapters
 from podcaster.write.prompt import ChatPrompt, Prompt
 from podcaster.write.script_file import read_script_file
 from podcaster.write.sentences import clean_line, join_words
@@ -133,6 +134,12 @@ class _Writing:
             seed=self._seed,
             disclosure=self._disclosure,
         )
+        room = count_chapters(brief.target_s, len(brief.topics))
+        if left_out := brief.topics[room:]:
+            progress.note(
+                f"{self._options.minutes:g} minutes have room for {room} of {len(brief.topics)} "
+                f"topics; left out: {', '.join(left_out)}. Give more --minutes or fewer topics."
+            )
         form = self._engine.model.chat
         if form is not None:
             if not brief.topics and not self._notes:
