@@ -44,7 +44,7 @@ class WriteOptions(Noun, frozen=True):
         int,
         msgspec.Meta(ge=0, le=64, description="samples per turn, the best is kept; 0: by model"),
     ] = 0
-    temperature: Annotated[float, msgspec.Meta(ge=0, le=3, description="of sampling")] = 0.8
+    temperature: Annotated[float, msgspec.Meta(ge=0, le=3, description="of sampling")] = 0.65
     min_p: Annotated[
         float, msgspec.Meta(ge=0, le=1, description="drop tokens under this share of the likeliest")
     ] = 0.05
