@@ -1,6 +1,7 @@
 """How many tokens a second training learns from, beside transformers' own Trainer with peft.
 
     python bench/training.py [ROUNDS] [STEPS]
+    python bench/training.py precision
 
 The same sequences, as many of them a batch, the same LoRA on the same random weights and the same
 device, in one run, by turns: our rows packed without padding, and `transformers.Trainer` on batches
@@ -8,10 +9,13 @@ padded to their longest. Only real tokens count, and the first step of each turn
 GPU a small Llama (4 layers of 256, sequences of at most 1,024 tokens); with one a model of the
 shape of Mistral 7B in bf16, sequences of at most 4,096, gradients checkpointed in both, and MFU:
 tokens a second times the operations of a token (what checkpointing computes twice left out) over
-the peak of the price table. Prints one JSON line.
+the peak of the price table. `precision` measures what a processor learns from in float32, in
+bfloat16, and in bfloat16 with activations computed twice, by turns, of a model of the tiny shape
+and of SmolLM2-135M's: the shortest of some goes at one window. Prints one JSON line.
 """
 
 import json
+import math
 import statistics
 import sys
 import tempfile
@@ -30,6 +34,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
 
 from podcaster.dataset.costs import read_prices
 from podcaster.devices import find_device
+from podcaster.placement import has_bf16
 from podcaster.train.bases import read_shape
 from podcaster.train.checkpoints import Point
 from podcaster.train.engine import Alone
@@ -62,16 +67,28 @@ class Measured:
         return sum(self.tokens) / sum(self.seconds)
 
 
-def make_model(folder: Path) -> None:
+TINY = LlamaConfig(
+    vocab_size=8192, hidden_size=256, intermediate_size=672, num_hidden_layers=4,
+    num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=CONTEXT,
+    tie_word_embeddings=True,
+)  # fmt: skip
+SMOLLM2 = LlamaConfig(
+    vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+    num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=8192,
+    tie_word_embeddings=True,
+)  # fmt: skip
+MISTRAL = MistralConfig(vocab_size=32768, sliding_window=None, num_key_value_heads=8)
+WAYS = {
+    "fp32": TrainOptions(precision="fp32", checkpointing="off"),
+    "bf16": TrainOptions(precision="bf16", checkpointing="off"),
+    "bf16_checkpointed": TrainOptions(precision="bf16", checkpointing="on"),
+}
+WINDOW_TOKENS, GOES = 512, 3
+
+
+def make_model(folder: Path, config: Any) -> None:
     """Save a model of random weights."""
     torch.manual_seed(0)
-    config: Any = LlamaConfig(
-        vocab_size=8192, hidden_size=256, intermediate_size=672, num_hidden_layers=4,
-        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=CONTEXT,
-        tie_word_embeddings=True,
-    )  # fmt: skip
-    if GPU:
-        config = MistralConfig(vocab_size=32768, sliding_window=None, num_key_value_heads=8)
     with torch.device("cuda" if GPU else "cpu"):
         model: Any = AutoModelForCausalLM.from_config(
             config, dtype=torch.bfloat16 if GPU else torch.float32
@@ -79,9 +96,15 @@ def make_model(folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-def draw_examples(vocabulary: int) -> list[Example]:
-    """Windows of a show: lognormal lengths, cut at the context; somebody says all of it."""
+def draw_examples(vocabulary: int, tokens: int = 0) -> list[Example]:
+    """Windows of a show: lognormal lengths, cut at the context; `tokens`: one of so many.
+
+    Somebody says all of it.
+    """
     draw = np.random.default_rng(0)
+    if tokens:
+        ids = draw.integers(0, vocabulary, tokens).astype(np.int32)
+        return [Example(ids, np.full(tokens, HOST, np.int8))]
     lengths = draw.lognormal(np.log(MEAN) - SPREAD**2 / 2, SPREAD, COUNT) * CONTEXT
     return [
         Example(draw.integers(0, vocabulary, n).astype(np.int32), np.full(n, HOST, np.int8))
@@ -91,7 +114,7 @@ def draw_examples(vocabulary: int) -> list[Example]:
 
 def choose_options() -> TrainOptions:
     """LoRA, and checkpointing where the model is large."""
-    return TrainOptions(checkpointing=GPU, epochs=1000)
+    return TrainOptions(checkpointing="on" if GPU else "off", epochs=1000)
 
 
 def measure_ours(folder: Path, examples: Sequence[Example], steps: int, into: Measured) -> None:
@@ -186,17 +209,41 @@ def measure_plain(
         trainer.train()
 
 
+def compare_precisions() -> dict[str, Any]:
+    """Tokens a second of each way and shape, on the processor."""
+    found: dict[str, Any] = {"threads": torch.get_num_threads(), "bf16": has_bf16("cpu")}
+    for name, config in (("tiny", TINY), ("smollm2_135m", SMOLLM2)):
+        with tempfile.TemporaryDirectory() as scratch:
+            make_model(Path(scratch), config)
+            networks = {
+                way: Network(Path(scratch), options, rank=16, alpha=32, device="cpu")
+                for way, options in WAYS.items()
+            }
+        window = draw_examples(config.vocab_size, WINDOW_TOKENS)[0]
+        best = dict.fromkeys(WAYS, math.inf)
+        for _ in range(GOES):
+            for way, network in networks.items():
+                began = time.perf_counter()
+                network.compute_loss([window]).total.backward()
+                best[way] = min(best[way], time.perf_counter() - began)
+        found[name] = {way: round(len(window) / seconds, 1) for way, seconds in best.items()}
+    return found
+
+
 def main() -> None:
     """Measure, and print one JSON line."""
     warnings.simplefilter("ignore")
     transformers.logging.set_verbosity_error()
+    if sys.argv[1:] == ["precision"]:
+        print(json.dumps({"bench": "training", **compare_precisions()}))
+        return
     given = [int(number) for number in sys.argv[1:]]
     rounds, steps = [*given, *(ROUNDS, STEPS)[len(given) :]]
     device = find_device()
     ours, plain = Measured(), Measured()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        make_model(folder)
+        make_model(folder, MISTRAL if GPU else TINY)
         shape = read_shape(folder)
         examples = draw_examples(shape.vocabulary)
         lengths = [len(example) for example in examples]

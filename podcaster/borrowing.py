@@ -13,6 +13,7 @@ from podcaster.preparing import read_people
 from podcaster.progress import Progress
 from podcaster.recordings import read_recordings, read_words
 from podcaster.run import Run, open_show_run
+from podcaster.setup.catalogue import BUILTIN_NAME
 from podcaster.speak.voices import find_voices
 from podcaster.talk.asking import choose_people
 from podcaster.units import count_words
@@ -38,7 +39,8 @@ def borrow(home: Path, show: str, progress: Progress) -> Borrowed:
     """
     open_show_run(home, show.partition(":")[0], version=__version__)
     model = find_named_model(home, show)
-    values: dict[str, Any] = {"write.model": str(model.path.resolve())}
+    named = BUILTIN_NAME if model.adapter else str(model.path.resolve())
+    values: dict[str, Any] = {"write.model": named}
     run = model.run
     if run is None:
         return Borrowed(values, model)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from podcaster.dataset.costs import Prices, is_called
-from podcaster.placement import choose_device
+from podcaster.placement import choose_device, has_bf16
 
 UNKNOWN_GPU_BYTES = 16_000_000_000  # of a cluster's GPU that the price table does not know
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where it is trained: a GPU by its driver's name, or the processor."""
+    """Where it is trained: a GPU by its driver's name, or the processor; `bf16` in hardware."""
 
     name: str
     torch_name: str
@@ -43,9 +43,10 @@ def find_device() -> Device:
 
     if choose_device("auto", "torch") == "cuda":
         free, _ = torch.cuda.mem_get_info(0)
-        bf16 = bool(torch.cuda.is_bf16_supported())
-        return Device(torch.cuda.get_device_name(0), "cuda:0", True, int(free), bf16)
-    return Device("the processor", "cpu", False, int(psutil.virtual_memory().available), False)
+        name = torch.cuda.get_device_name(0)
+        return Device(name, "cuda:0", True, int(free), has_bf16("cuda"))
+    free = int(psutil.virtual_memory().available)
+    return Device("the processor", "cpu", False, free, has_bf16("cpu"))
 
 
 def describe_cluster(gpus: Sequence[str], prices: Prices) -> Device:

@@ -19,7 +19,8 @@ from podcaster.errors import InputError
 from podcaster.model import Noun, Sha256, parse
 from podcaster.recordings import EXPORT
 from podcaster.run import RECORD_NAME, Run, open_show_run, read_bytes, read_record
-from podcaster.setup.cache import find_model
+from podcaster.setup.cache import find_adapter, find_model
+from podcaster.setup.catalogue import BUILTIN_NAME
 
 REPORT = "report.json"
 BASE = "base"  # after a show's name and a colon: what its model was before it was trained
@@ -89,12 +90,26 @@ class ExportReport(Noun, frozen=True):
 
 @dataclass(frozen=True)
 class NamedModel:
-    """A model that somebody named: its label, its file, and the show's run it came from, if any."""
+    """A model that somebody named: its label, its file, and the show's run it came from, if any.
+
+    `adapter` is the GGUF adapter that belongs to the file; "": none.
+    """
 
     label: str
     path: Path
     run: Run | None = None
     report: ExportReport | None = None
+    adapter: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files."""
+        return sum(Path(name).stat().st_size for name in self.opening.values() if name)
+
+    @property
+    def opening(self) -> dict[str, str]:
+        """What an engine that writes or reads with it is told."""
+        return {"path": str(self.path), "adapter": self.adapter}
 
 
 def read_export(run: Run) -> ExportReport:
@@ -132,12 +147,13 @@ def find_named_model(home: Path, name: str) -> NamedModel:
     except InputError:
         if wanted:
             raise
-        return NamedModel(name, find_model(name))
+        return NamedModel(name, find_model(name), adapter=find_adapter(name))
     report = read_export(run)
     if wanted == BASE:
         file = report.base_file
-        if file is None and report.base == "builtin":
-            return NamedModel(name, find_model("builtin"), run, report)
+        if file is None and report.base == BUILTIN_NAME:
+            builtin = find_model(BUILTIN_NAME)
+            return NamedModel(name, builtin, run, report, find_adapter(BUILTIN_NAME))
     else:
         file = report.find(wanted or report.quantisation)
     if file is None:

@@ -65,7 +65,7 @@ from podcaster.train.bases import BUILTIN, hash_base
 BASE_FILE = "base.json"  # what a training says of its base
 ADAPTER = "adapter"
 ADAPTER_FILES = (f"{ADAPTER}/adapter_model.safetensors", f"{ADAPTER}/adapter_config.json")
-BUILTIN_LICENCE = "CC-BY-SA-4.0"
+BUILTIN_LICENCE = "Apache-2.0"
 READ_ALONG = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -90,7 +90,6 @@ class TrainedBase(msgspec.Struct, frozen=True):
     name: str
     folder: str
     sha256: Sha256
-    dialogue: bool
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,6 @@ def export_show(home: Path, name: str, options: ExportOptions, progress: Progres
         decided = {
             **{k: v for k, v in msgspec.to_builtins(wanted).items() if k != "threads"},
             "base": trained.base.name,
-            "dialogue": trained.base.dialogue,
         }
         engine = describe_engine(EXPORT, ENGINE)
         expected = fingerprint(EXPORT, STAGE_VERSION, decided, engine, inputs)
@@ -249,11 +247,10 @@ def _export(
         base=trained.folder,
         adapter=trained.adapter,
         adapter_sha256=trained.adapter_sha256,
-        dialogue=trained.base.dialogue,
         licence=_find_licence(trained),
         wanted=wanted,
         layers=choose_layers(size, memory_bytes=_available_bytes(), disk_bytes=disk),
-        texts=_read_held_out(run, trained, wanted.perplexity_tokens, progress),
+        texts=_read_held_out(run, trained, wanted.perplexity_tokens),
     )
     made_in = scratch / place
     make_folder(made_in)
@@ -332,21 +329,12 @@ def _describe(trained: Trained, task: Task, made: Made, made_in: Path) -> Export
     )
 
 
-def _read_held_out(
-    run: Run, trained: Trained, most_tokens: int, progress: Progress
-) -> tuple[str, ...]:
+def _read_held_out(run: Run, trained: Trained, most_tokens: int) -> tuple[str, ...]:
     """Held-out dialogues as the model reads them; none where the show holds nothing out."""
     where = run.path / DATASET / HELD_OUT
     if not where.is_file() or not most_tokens:
         return ()
-    spell = None if trained.base.dialogue else _open_speller(trained)
-    texts = read_held_out(where, spell, most_tokens)
-    if not texts and where.stat().st_size:
-        progress.note(
-            "The dataset was not made for a dialogue model: nothing is read to measure perplexity. "
-            f"Make it again with `podcaster show dataset {run.name}`."
-        )
-    return texts
+    return read_held_out(where, _open_speller(trained), most_tokens)
 
 
 def _open_speller(trained: Trained) -> Any:

@@ -1,4 +1,4 @@
-"""Placement: whether a model runs on the processor or on a GPU; `auto` is decided here alone."""
+"""Placement: on what a model runs, and in which arithmetic; `auto` is decided here alone."""
 
 from typing import Literal, get_args
 
@@ -45,3 +45,20 @@ def _finds_gpu(library: Library) -> bool:
     import onnxruntime
 
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def has_bf16(device: str) -> bool:
+    """Whether torch's `device` multiplies bfloat16 in hardware: a step is several times quicker.
+
+    torch has no public name for a processor's; another version that lacks this one is taken to
+    have none.
+    """
+    import torch
+
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported())
+    found = (
+        getattr(torch.cpu, name, None)
+        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    )
+    return any(ask() for ask in found if ask is not None)

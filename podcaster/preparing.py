@@ -20,7 +20,6 @@ from typing import BinaryIO
 import msgspec
 
 from podcaster import __version__
-from podcaster.builtin import MODEL_PATH
 from podcaster.dataset import stage as dataset_stage
 from podcaster.dataset.chapters import order_chapters, split_at_chapters
 from podcaster.dataset.engine import choose_context
@@ -66,6 +65,8 @@ from podcaster.run import (
     write_atomic,
     write_record,
 )
+from podcaster.setup.cache import find_model
+from podcaster.setup.catalogue import BUILTIN_NAME
 from podcaster.speakers.people import Naming, ShowSpeaker, SpeakersFile, resolve_transcript
 
 REPORT = "report.json"
@@ -75,6 +76,7 @@ SPLITS: tuple[Split, ...] = ("train", "validation")
 FORMS = ("dialogue", "chapters")
 FILES = tuple(f"{form}.{split}.jsonl" for form in FORMS for split in SPLITS)
 SCRATCH = ".scratch"
+BUILTIN_CONTEXT_TOKENS = 1024  # by default: as much of a talk as it is told when it writes
 LONGEST_SHOWN = 200  # characters of a path in an error
 
 
@@ -99,7 +101,8 @@ def prepare_dataset(home: Path, name: str, options: DatasetOptions, progress: Pr
     spec = _tokenizer_spec(options.tokenizer)
     with run.lock():
         with closing(spec.open()) as tokenizer:
-            engine, context = tokenizer.id, choose_context(tokenizer, options.context)
+            wanted = options.context or (0 if options.tokenizer else BUILTIN_CONTEXT_TOKENS)
+            engine, context = tokenizer.id, choose_context(tokenizer, wanted)
         entries = list(_list_entries(run))
         inputs = _hash_inputs(run, entries)
         shown = {k: v for k, v in msgspec.to_builtins(options).items() if k != "workers"}
@@ -358,7 +361,7 @@ def read_people(run: Run) -> Named | None:
 def _tokenizer_spec(given: str) -> EngineSpec:
     """Whose tokenizer is meant. Raises InputError where nothing is there."""
     try:
-        path = Path(given).expanduser().resolve() if given else MODEL_PATH
+        path = Path(given).expanduser().resolve() if given else find_model(BUILTIN_NAME)
         there = path.exists()
     # nobody's home (~nobody), links in a circle, a name that is too long or holds a null
     except (OSError, RuntimeError, ValueError):

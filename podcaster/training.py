@@ -43,15 +43,14 @@ from podcaster.run import (
     write_atomic,
     write_record,
 )
+from podcaster.setup.cache import find_adapter, find_model
 from podcaster.show import read_sources
-from podcaster.train.bases import Base, find_base, read_shape
+from podcaster.train.bases import BUILTIN, Base, describe_base, find_base, read_shape
 from podcaster.train.estimates import (
     Forecast,
     choose_rate,
-    choose_row_tokens,
     count_flops,
-    estimate_memory,
-    suggest,
+    fit_memory,
 )
 from podcaster.train.options import TrainOptions
 from podcaster.train.packing import count_efficiency, fit_row, pack, plan_epoch
@@ -64,12 +63,11 @@ from podcaster.train.report import (
     write_card,
 )
 from podcaster.trained import read_train_report
-from podcaster.units import format_bytes
 
 TRAIN_FILE, VALIDATION_FILE = "dialogue.train.jsonl", "dialogue.validation.jsonl"
 CURVE, PICTURE, CARD, BASE = "curve.csv", "curve.png", "card.md", "base.json"
 BASES = "base"  # where the built-in model is spelled out
-LARGEST_DEFAULT_CONTEXT = 4096
+SMALLEST_CONTEXT = 1024  # by which rows and steps are measured, however short the examples
 ROW_CONTEXTS = 4  # of a row, or a little less: so long, hardly a slot of it stays empty
 SMALL_PARAMETERS = 50_000_000
 WITHOUT_EFFECT = ("workers", "row_tokens")
@@ -126,7 +124,7 @@ class _Training:
         """Check, forecast, train, write."""
         dataset = self._find_dataset()
         stage = load_stage()
-        base = find_base(self.options.base, self.folder / BASES)
+        base = self._open_base(stage)
         decided = {
             k: v for k, v in msgspec.to_builtins(self.options).items() if k not in WITHOUT_EFFECT
         }
@@ -140,7 +138,7 @@ class _Training:
         with self._at_device():
             job, forecast = self._prepare(stage, base, expected)
             self.progress.note(forecast.format())
-            result = self._train(stage, job)
+            result = self._train(stage, job, forecast)
         report = self._report(job, result, forecast, dataset)
         self._write(stage, job, result, report)
         write_record(
@@ -181,6 +179,15 @@ class _Training:
             digest.update(f"{name} {sha256_file(path)}\n".encode())
         return digest.hexdigest()
 
+    def _open_base(self, stage: Any) -> Base:
+        if self.options.base != BUILTIN:
+            return find_base(self.options.base)
+        adapter = find_adapter(BUILTIN)
+        folder = stage.unpack_base(
+            find_model(BUILTIN), Path(adapter) if adapter else None, self.folder / BASES
+        )
+        return describe_base(BUILTIN, folder)
+
     # -- what is to be done ---------------------------------------------------------------------
 
     def _prepare(self, stage: Any, base: Base, expected: str) -> tuple[Any, Forecast]:
@@ -188,39 +195,30 @@ class _Training:
         language = read_sources(self.run).language or "en"
         examples = stage.read_examples(files[TRAIN_FILE], base, language, base.context_tokens)
         held_out = stage.read_examples(files[VALIDATION_FILE], base, language, base.context_tokens)
-        self._check(stage, examples, held_out, base.context_tokens)
+        self.notes += stage.check_examples(
+            examples, held_out, self.run.name, self.options.roles, base.context_tokens
+        )
         longest = max(map(len, (*examples.found, *held_out.found)))
-        context = min(base.context_tokens, max(longest, LARGEST_DEFAULT_CONTEXT))
+        context = min(base.context_tokens, max(longest, SMALLEST_CONTEXT))
         shape = read_shape(Path(base.folder))
         rank = self.options.rank or (64 if shape.parameters < SMALL_PARAMETERS else 16)
-        device = self.device
-        per_value = 2 if device.bf16 and self.options.precision != "fp32" else 4
-        free = int(device.free_bytes * FREE_SHARE)
-        memory_tokens = self.options.row_tokens or choose_row_tokens(
+        fitted = fit_memory(
             shape, self.options, rank=rank, context=context, longest=longest,
-            bytes_per_value=per_value, free_bytes=free,
+            free_bytes=int(self.device.free_bytes * FREE_SHARE), gpu=self.device.gpu,
+            bf16=self.device.bf16,
         )  # fmt: skip
-        memory_tokens = max(memory_tokens, longest)
+        fitted.check(base.name, self.device.name)
         # what lies together must not depend on the machine, or nobody could go on elsewhere
         lengths = [len(example) for example in examples.found]
         row_tokens = fit_row(lengths, ROW_CONTEXTS * context)
-        memory = estimate_memory(
-            shape, self.options, rank=rank, row_tokens=memory_tokens, bytes_per_value=per_value
-        )
-        if memory.total > free:
-            raise InputError(
-                f"Training {base.name} needs about {format_bytes(memory.total)}, and "
-                f"{device.name} has {format_bytes(free)} free.",
-                next_step=suggest(memory, free, self.options, gpu=device.gpu),
-            )
         batch_tokens = self.options.batch_tokens or 8 * context
         prices = read_prices(self.home)
         flops = count_flops(shape, lengths)
         workers = max(1, self.options.workers)
-        peak = device.peak_flops(prices)
+        peak = self.device.peak_flops(prices)
         job = stage.Job(
             base=base,
-            options=self.options,
+            options=fitted.options,
             train=str(files[TRAIN_FILE].resolve()),
             validation=str(files[VALIDATION_FILE].resolve()),
             folder=str(self.folder.resolve()),
@@ -228,7 +226,7 @@ class _Training:
             language=language,
             context=context,
             row_tokens=row_tokens,
-            memory_tokens=memory_tokens,
+            memory_tokens=fitted.row_tokens,
             batch_tokens=batch_tokens,
             learning_rate=self.options.learning_rate or choose_rate(shape.parameters),
             rank=rank,
@@ -240,48 +238,20 @@ class _Training:
         steps = max(1, math.ceil(self.options.epochs * per_epoch))
         steps = min(steps, self.options.max_steps) if self.options.max_steps else steps
         tokens = round(sum(lengths) * steps / per_epoch)
-        spent = count_flops(shape, lengths, checkpointing=self.options.checkpointing)
+        twice = fitted.options.checkpointing == "on"
+        spent = count_flops(shape, lengths, checkpointing=twice)
         seconds = tokens * spent / (peak * prices.utilisation * workers) if peak else None
         forecast = Forecast(
-            device=device.name,
-            memory=memory,
-            free_bytes=free,
+            device=self.device.name,
+            memory=fitted.memory,
+            free_bytes=fitted.free_bytes,
             steps=steps,
             tokens=tokens,
             seconds=seconds,
-            price=device.price(prices, (seconds or 0) * workers) if seconds else None,
+            price=self.device.price(prices, (seconds or 0) * workers) if seconds else None,
             currency=prices.currency,
         )
         return job, forecast
-
-    def _check(self, stage: Any, examples: Any, held_out: Any, context: int) -> None:
-        """Say what is wrong with a dataset before anything is opened."""
-        again = (
-            f"Make it again with `podcaster show dataset {self.run.name}`, from more recordings."
-        )
-        if not examples.found:
-            raise InputError(
-                f"The dataset of {self.run.name} has no example to learn from.", next_step=again
-            )
-        owners = {"both": (stage.HOST, stage.GUEST), "host": (stage.HOST,), "guest": (stage.GUEST,)}
-        for role in ("host", "guest") if self.options.roles == "both" else (self.options.roles,):
-            if not examples.count(owners[role]):
-                raise InputError(
-                    f"Nobody in the dataset of {self.run.name} speaks as {role}.",
-                    next_step="Choose another with --roles host or --roles guest.",
-                )
-        if examples.cut:
-            self.notes.append(
-                f"{examples.cut} examples are longer than the base's {context:,} tokens and lose "
-                f"their end; `podcaster show dataset {self.run.name} --tokenizer` cuts them right"
-            )
-        if examples.empty:
-            self.notes.append(
-                f"{examples.empty} examples were left out: within {context:,} tokens nobody has "
-                "said anything"
-            )
-        if not held_out.found:
-            self.notes.append("nothing is held out: the last step is kept, not the best")
 
     @contextmanager
     def _at_device(self) -> Iterator[None]:
@@ -299,8 +269,8 @@ class _Training:
 
     # -- the work -------------------------------------------------------------------------------
 
-    def _train(self, stage: Any, job: Any) -> Any:
-        self.progress.report(TRAIN, 0, 1, "steps")
+    def _train(self, stage: Any, job: Any, forecast: Forecast) -> Any:
+        self.progress.report(TRAIN, 0, forecast.steps, "steps")
 
         def tell(point: Any, steps: int) -> None:
             held = f", held out {point.validation:.4f}" if point.validation is not None else ""
@@ -313,6 +283,15 @@ class _Training:
             )
             self.run.log_event("train", **msgspec.to_builtins(point))
 
+        foretold = forecast.seconds is not None
+
+        def hear(step: int, steps: int, what: str, tokens_per_s: float) -> None:
+            nonlocal foretold
+            if not foretold and not step and tokens_per_s:
+                foretold = True
+                self.progress.note(forecast.format_time(tokens_per_s))
+            self.progress.report(TRAIN, step, steps, f"steps, {what}")
+
         if self.on_cluster:
             from podcaster.grouping import train_in_group
 
@@ -320,7 +299,7 @@ class _Training:
             return train_in_group(job, max(1, self.options.workers), *told, tell)
         from podcaster.train.engine import Alone
 
-        return stage.work(job, Alone(), self.device.torch_name, tell)
+        return stage.work(job, Alone(), self.device.torch_name, tell, hear)
 
     def _report(self, job: Any, result: Any, forecast: Forecast, dataset: str) -> TrainReport:
         state, shape = result.state, read_shape(Path(job.base.folder))
@@ -396,6 +375,7 @@ class _Training:
         chosen = ("learning_rate", "rank", "alpha", "batch_tokens", "row_tokens")
         settings = {k: v for k, v in msgspec.to_builtins(self.options).items() if k != "workers"}
         settings |= {name: getattr(job, name) for name in chosen}
+        settings["checkpointing"] = job.options.checkpointing
         write_atomic(self.folder / CARD, write_card(report, people, settings).encode())
         write_atomic(self.folder / BASE, to_json(job.base))
         write_atomic(self.folder / REPORT, to_json(report))

@@ -1,12 +1,9 @@
-"""A small show with a dataset and an exported model: the built-in one, quantised to Q4_0."""
+"""A small show with a dataset and an exported model: a tiny one, with another as its base."""
 
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
-import llama_cpp
-
-from podcaster.builtin import MODEL_PATH
 from podcaster.dataset.options import DatasetOptions
 from podcaster.exported import REPORT, ExportedFile, ExportReport, Parity
 from podcaster.model import Record, Recording, Transcript, Utterance, to_json
@@ -14,6 +11,7 @@ from podcaster.preparing import prepare_dataset
 from podcaster.progress import Silence
 from podcaster.recordings import EXPORT
 from podcaster.run import RECORD_NAME, Run, open_show_run, sha256_file, write_record
+from tests.write.tiny_gguf import write_tiny_gguf
 
 HOST = "Ann Host"
 GUESTS = ("Bob Lee", "Cy Fox", "Di Ray", "Ed Kim")
@@ -71,31 +69,34 @@ def make_show(home: Path, name: str = "Tea Talk", guests: int = 4, hold_out: flo
     return run
 
 
-def export_builtin(run: Run) -> ExportReport:
-    """What the stage `export` would leave, with the built-in model in the place of a tuned one."""
+TINY_WORDS = (" tea", " pot", " is", " hot", " and", " we", " drink", " it", ".", "?")
+
+
+def export_tiny(run: Run) -> ExportReport:
+    """What the stage `export` would leave, with tiny models in the place of real ones."""
     folder = run.stage_folder(EXPORT) / "abcdef123456"
     folder.mkdir(parents=True)
-    model = folder / f"{run.name}-Q4_0.gguf"
-    settings = llama_cpp.llama_model_quantize_default_params()
-    settings.ftype = llama_cpp.LLAMA_FTYPE_MOSTLY_Q4_0
-    settings.allow_requantize = True
-    assert not llama_cpp.llama_model_quantize(
-        str(MODEL_PATH).encode(), str(model).encode(), settings
-    )
-    file = ExportedFile(
-        path=f"{folder.name}/{model.name}",
-        quantisation="Q4_0",
-        size_bytes=model.stat().st_size,
-        sha256=sha256_file(model),
-    )
+
+    def keep(kind: str, seed: int) -> ExportedFile:
+        path = folder / f"{run.name}-{kind}.gguf"
+        write_tiny_gguf(path, seed=seed, context_tokens=2048, words=TINY_WORDS, end_bias=4.0)
+        return ExportedFile(
+            path=f"{folder.name}/{path.name}",
+            quantisation=kind,
+            size_bytes=path.stat().st_size,
+            sha256=sha256_file(path),
+        )
+
+    file, base = keep("Q8_0", 1), keep("base-Q8_0", 2)
     report = ExportReport(
         show=run.name,
-        base="builtin",
+        base="my/base",
         architecture="llama",
         adapter_sha256="0" * 64,
-        quantisation="Q4_0",
+        quantisation="Q8_0",
         files=(file,),
         adapter=None,
+        base_file=base,
         parity=Parity(
             tokens=1,
             token_ids_equal=True,
@@ -108,7 +109,8 @@ def export_builtin(run: Run) -> ExportReport:
         perplexity_before=None,
     )
     (folder / REPORT).write_bytes(to_json(report))
-    outputs = {f"{folder.name}/{REPORT}": sha256_file(folder / REPORT), file.path: file.sha256}
+    outputs = {one.path: one.sha256 for one in (file, base)}
+    outputs[f"{folder.name}/{REPORT}"] = sha256_file(folder / REPORT)
     write_record(folder.parent / RECORD_NAME, _record(EXPORT, run.name, outputs))
     return report
 

@@ -11,7 +11,6 @@ for library in ("torch", "transformers", "tokenizers", "peft", "gguf"):
     pytest.importorskip(library, reason=f"export needs {library}: install podcaster[train]")
 
 from podcaster.cli import app  # noqa: E402
-from podcaster.dialogue import DialogueTemplate  # noqa: E402
 from podcaster.errors import EngineError, InputError, PodcasterError, RunError  # noqa: E402
 from podcaster.export.options import ExportOptions  # noqa: E402
 from podcaster.export.stage import (  # noqa: E402
@@ -25,18 +24,15 @@ from podcaster.exporting import Exported, export_show, read_training  # noqa: E4
 from podcaster.model import Record, to_json  # noqa: E402
 from podcaster.progress import Silence  # noqa: E402
 from podcaster.run import Run, open_show_run, sha256_file, write_record  # noqa: E402
-from podcaster.train.bases import find_base, hash_base  # noqa: E402
+from podcaster.train.bases import hash_base  # noqa: E402
 from tests.export.tiny_models import edit_json, make_adapter, make_model  # noqa: E402
 
 pytestmark = pytest.mark.engine
 
-TEMPLATE = DialogueTemplate()
 ALL = ("F16", "Q8_0", "Q6_K", "Q5_K_M", "Q4_K_M")
 
 
-def train(
-    run: Run, base: Path, model: Any, *, dialogue: bool, name: str = "my/base", **lora: Any
-) -> None:
+def train(run: Run, base: Path, model: Any, *, name: str = "my/base", **lora: Any) -> None:
     """Leave what a finished training leaves: an adapter, its base, the record."""
     folder = run.path / "train"
     lora = {"target_modules": ["q_proj", "v_proj", "down_proj"], **lora}
@@ -45,7 +41,6 @@ def train(
         "name": name,
         "folder": str(base),
         "sha256": hash_base(base),
-        "dialogue": dialogue,
         "model_type": "llama",
     }
     (folder / "base.json").write_bytes(to_json(written))
@@ -63,7 +58,7 @@ def train(
     write_record(folder / "record.json", record)
 
 
-def hold_out(run: Run, *, dialogue: bool, lines: int = 12) -> None:
+def hold_out(run: Run, *, lines: int = 12) -> None:
     """Held-out examples as the stage `dataset` writes them."""
     folder = run.path / "dataset"
     folder.mkdir(exist_ok=True)
@@ -78,25 +73,17 @@ def hold_out(run: Run, *, dialogue: bool, lines: int = 12) -> None:
                 "show": "Tea Talk",
                 "tokens": 120,
             }
-            if dialogue:
-                line["text"] = (
-                    TEMPLATE.format_header(["Ann Host", "Bob Guest"], ["bread"])
-                    + TEMPLATE.format_turn("host", asked)
-                    + TEMPLATE.format_turn("guest", said)
-                )
             file.write(json.dumps(line) + "\n")
 
 
 @pytest.fixture
 def show(tmp_path: Path) -> Run:
-    """A show with a dialogue model (Llama) trained."""
+    """A show with a small model (Llama) trained."""
     run = open_show_run(tmp_path, "Tea Talk", version="1", create=True)
     base = tmp_path / "base"
     model = make_model(base, "smollm")
-    edit_json(base / "tokenizer_config.json", chat_template=None)
-    (base / "chat_template.jinja").unlink(missing_ok=True)
-    train(run, base, model, dialogue=True)
-    hold_out(run, dialogue=True)
+    train(run, base, model)
+    hold_out(run)
     return run
 
 
@@ -105,7 +92,7 @@ def export(run: Run, **options: Any) -> Exported:
     return export_show(run.path.parents[1], run.name, ExportOptions(**given), Silence())
 
 
-def test_a_dialogue_model_is_exported_and_proved(show: Run, tmp_path: Path) -> None:
+def test_a_model_is_exported_and_proved(show: Run, tmp_path: Path) -> None:
     exported = export(show)
     report = exported.report
     assert not exported.reused
@@ -140,8 +127,8 @@ def test_all_quantisations_of_one_model(tmp_path: Path) -> None:
     model = make_model(
         base, "smollm", hidden_size=256, intermediate_size=256, num_hidden_layers=2
     )  # K-quants work on blocks of 256
-    train(run, base, model, dialogue=False)
-    hold_out(run, dialogue=False)
+    train(run, base, model)
+    hold_out(run)
     report = export(run, quantise=ALL, with_base=True).report
     assert tuple(file.quantisation for file in report.files) == ALL
     assert report.quantisation == "F16"
@@ -163,8 +150,8 @@ def test_all_quantisations_of_one_model(tmp_path: Path) -> None:
 def test_a_chat_model_is_read_with_its_template(tmp_path: Path) -> None:
     run = open_show_run(tmp_path, "Tea Talk", version="1", create=True)
     base = tmp_path / "base"
-    train(run, base, make_model(base, "qwen2"), dialogue=False)
-    hold_out(run, dialogue=False)
+    train(run, base, make_model(base, "qwen2"))
+    hold_out(run)
     report = export(run).report
     assert report.architecture == "qwen2"
     assert report.perplexity is not None
@@ -172,25 +159,6 @@ def test_a_chat_model_is_read_with_its_template(tmp_path: Path) -> None:
     (run.path / "dataset/dialogue.validation.jsonl").write_text(lines)
     again = export(run).report
     assert again.perplexity not in {None, report.perplexity}  # it is that text that was read
-
-
-def test_the_built_in_model_can_be_exported(tmp_path: Path) -> None:
-    from transformers import AutoModelForCausalLM
-
-    run = open_show_run(tmp_path, "Tea Talk", version="1", create=True)
-    base = find_base("builtin", run.path / "train" / "base")
-    train(
-        run,
-        Path(base.folder),
-        AutoModelForCausalLM.from_pretrained(base.folder),
-        dialogue=base.dialogue,
-        name="builtin",
-    )
-    hold_out(run, dialogue=True)
-    report = export(run, with_base=True).report
-    assert report.parity.token_ids_equal
-    assert report.base_file is None  # it is there anyway
-    assert find_named_model(tmp_path, "Tea Talk:base").path.name == "dialogue.gguf"
 
 
 def test_what_f16_cannot_hold_becomes_bf16(tmp_path: Path) -> None:
@@ -204,7 +172,7 @@ def test_what_f16_cannot_hold_becomes_bf16(tmp_path: Path) -> None:
         feed_forward.up_proj.weight[5] = 0  # so that what is too large meets nothing
         feed_forward.down_proj.weight[:, 5] = 70_000
     model.save_pretrained(base)
-    train(run, base, model, dialogue=False, target_modules=["q_proj", "v_proj"])
+    train(run, base, model, target_modules=["q_proj", "v_proj"])
     report = export(run, quantise=("F16", "Q8_0")).report
     assert [file.quantisation for file in report.files] == ["BF16", "Q8_0"]
     assert report.quantisation == "BF16"
@@ -215,7 +183,7 @@ def test_an_adapter_with_whole_modules_has_no_file_of_its_own(tmp_path: Path) ->
     run = open_show_run(tmp_path, "Tea Talk", version="1", create=True)
     base = tmp_path / "base"
     model = make_model(base, "llama-3")
-    train(run, base, model, dialogue=False, modules_to_save=["embed_tokens"])
+    train(run, base, model, modules_to_save=["embed_tokens"])
     report = export(run).report
     assert report.adapter is None
     assert report.parity.max_logit_difference < 1e-3
@@ -245,7 +213,7 @@ def test_a_failed_proof_leaves_the_export_before(
     show: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = export(show).report
-    train(show, show.path.parents[1] / "base", open_base(show), dialogue=True, name="other/name")
+    train(show, show.path.parents[1] / "base", open_base(show), name="other/name")
     from podcaster.export import exporter, gguf
 
     written = gguf.write_model
@@ -284,21 +252,6 @@ def test_without_held_out_text_there_is_no_perplexity(show: Run) -> None:
     assert report.perplexity is None
     assert report.perplexity_before is None
     assert report.parity.token_ids_equal
-
-
-def test_a_dataset_for_another_kind_of_model_is_told(show: Run) -> None:
-    hold_out(show, dialogue=False)
-
-    class Listener(Silence):
-        notes: list[str] = []  # noqa: RUF012
-
-        def note(self, text: str) -> None:
-            self.notes.append(text)
-
-    listener = Listener()
-    exported = export_show(show.path.parents[1], show.name, ExportOptions(threads=2), listener)
-    assert exported.report.perplexity is None
-    assert "The dataset was not made for a dialogue model" in listener.notes[0]
 
 
 @pytest.mark.parametrize(

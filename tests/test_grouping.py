@@ -59,7 +59,6 @@ def cluster() -> Iterator[None]:
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("group")
     tiny_models.make_model(folder / "base", "llama-3")
-    shows.forget_chat(folder / "base")
     shows.write_lines(folder / "train.jsonl", range(48))
     shows.write_lines(folder / "validation.jsonl", range(100, 108))
     return folder
@@ -68,7 +67,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_job(place: Path, folder: Path, **changes: Any) -> Job:
     folder.mkdir()
     options = TrainOptions(
-        max_steps=STEPS, epochs=50, precision="fp32", checkpointing=False, patience=0
+        max_steps=STEPS, epochs=50, precision="fp32", checkpointing="off", patience=0
     )
     given: dict[str, Any] = {
         "base": describe_base("tiny", place / "base"), "options": options,

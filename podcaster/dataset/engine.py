@@ -5,7 +5,6 @@ from typing import Protocol
 
 from podcaster.dataset.chat import ChatTemplate
 from podcaster.dataset.options import FEWEST_CONTEXT_TOKENS
-from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import ConfigError
 
 LONGEST_DEFAULT_CONTEXT = 4096  # of a model that takes more: longer ones need more memory to train
@@ -15,8 +14,7 @@ class Tokenizer(Protocol):
     """Counts tokens as its model would.
 
     `id` is the library with version, and a hash of the vocabulary. `context_tokens` is what the
-    model was trained with, 0 where nobody says. `dialogue` is the model's dialogue template, if it
-    has one; else `chat` spells conversations.
+    model was trained with, 0 where nobody says. `chat` spells conversations.
     """
 
     @property
@@ -26,10 +24,6 @@ class Tokenizer(Protocol):
     @property
     def context_tokens(self) -> int:
         """The model's context; 0: unknown."""
-
-    @property
-    def dialogue(self) -> DialogueTemplate | None:
-        """The template of a model that was made for dialogues."""
 
     @property
     def chat(self) -> ChatTemplate:

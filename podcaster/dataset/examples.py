@@ -3,7 +3,7 @@
 `messages` is the form that TRL, axolotl and others read as it is. The header (show, episode, who
 speaks, chapter, topics) is the system's message; the side to be learned is the assistant. Where
 the host is learned, the header is the user's first message instead, for many chat templates want
-a user to begin. A model with a dialogue template gets the whole window as `text`, too.
+a user to begin.
 """
 
 from collections import Counter
@@ -26,7 +26,6 @@ LONGEST_NAME_CHARACTERS = 60
 LONGEST_TITLE_CHARACTERS = 160
 MOST_NAMES = 4  # of a side, in the header
 FEWEST_CHAPTER_WORDS = 60
-DIALOGUE_MARKS = 2  # the tokens that open and end a turn
 SPARE_TOKENS = 2  # a window is cut a little too short, so that few must be cut again
 
 
@@ -41,7 +40,7 @@ class Example(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the files: columns beside `messages` tell where it is from.
 
     `names` and `roles` belong together: who speaks in it. `tokens` counts all that the model
-    reads, special tokens and all: `text` if there is one, else `messages` in its chat template.
+    reads: `messages` in its chat template, special tokens and all.
     """
 
     messages: tuple[Message, ...]
@@ -55,7 +54,6 @@ class Example(msgspec.Struct, frozen=True, omit_defaults=True):
     words: int
     characters: int
     tokens: int
-    text: str | msgspec.UnsetType = msgspec.UNSET
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ class ExampleMaker:
         room = self.context - min(reserve, limit) - SPARE_TOKENS
         while room >= SMALLEST_ROOM:
             windows = cut_windows(turns, talk.sides, measure, room, costs)
-            examples = self._spell_all(talk, turns, windows, costs)
+            examples = self._spell_all(talk, turns, windows)
             excess = max((e.tokens for e in examples), default=0) - self.context
             if excess <= 0:
                 return windows, examples
@@ -155,8 +153,6 @@ class ExampleMaker:
 
     def _measure(self, talk: Talk, turns: Sequence[SpokenTurn]) -> Measure:
         names = list(dict.fromkeys(turn.speaker for turn in turns))
-        if self.tokenizer.dialogue is not None:
-            return Measure(self._count_spoken, dict.fromkeys(names, DIALOGUE_MARKS))
         labels = self.tokenizer.count([f"\n{name}: " for name in names])
         crowds = [self._chat_role(talk, name) for name in names]
         return Measure(
@@ -167,50 +163,19 @@ class ExampleMaker:
             },
         )
 
-    def _count_dialogues(
-        self,
-        turns: Sequence[SpokenTurn],
-        windows: Sequence[Window],
-        made: Sequence[Example],
-        costs: Sequence[int],
-    ) -> list[int]:
-        """Tokens of whole windows: as special tokens part the text, their turns' add up."""
-        template = self.tokenizer.dialogue
-        assert template is not None
-        heads = [str(example.text).partition(template.host)[0] for example in made]
-        return [
-            head
-            + sum(
-                costs[piece.turn]
-                if piece.text is turns[piece.turn].text
-                else self._count_spoken([piece.text])[0] + DIALOGUE_MARKS
-                for piece in window
-            )
-            for head, window in zip(self.tokenizer.count(heads), windows, strict=True)
-        ]
-
-    def _count_spoken(self, texts: Sequence[str]) -> list[int]:
-        """Tokens of turns' texts; in the dialogue template a space precedes them."""
-        spaced = self.tokenizer.dialogue is not None
-        return self.tokenizer.count([f" {text}" for text in texts] if spaced else texts)
-
     def _spell_all(
         self,
         talk: Talk,
         turns: Sequence[SpokenTurn],
         windows: Sequence[Window],
-        costs: Sequence[int],
     ) -> list[Example]:
         made = [self._spell(talk, turns, window) for window in windows]
-        if self.tokenizer.dialogue is not None:
-            counts = self._count_dialogues(turns, windows, made, costs)
-        else:
-            counts = self.tokenizer.count(
-                [
-                    self.tokenizer.chat.spell([msgspec.to_builtins(m) for m in example.messages])
-                    for example in made
-                ]
-            )
+        counts = self.tokenizer.count(
+            [
+                self.tokenizer.chat.spell([msgspec.to_builtins(m) for m in example.messages])
+                for example in made
+            ]
+        )
         return [
             msgspec.structs.replace(example, tokens=count)
             for example, count in zip(made, counts, strict=True)
@@ -223,9 +188,6 @@ class ExampleMaker:
         first = next((piece.turn for piece in window if not piece.repeated), 0)
         chapter = _title_of(talk, turns[first].chapter)
         header = self._fit_header(talk, names, chapter, marks)
-        text: str | msgspec.UnsetType = msgspec.UNSET
-        if self.tokenizer.dialogue is not None:
-            text = self._spell_dialogue(talk, window, names, marks)
         return Example(
             messages=self._messages(talk, window, header),
             show=talk.show,
@@ -238,7 +200,6 @@ class ExampleMaker:
             words=_spoken(window),
             characters=_letters(window),
             tokens=0,
-            text=text,
         )
 
     def _messages(self, talk: Talk, window: Window, header: str) -> tuple[Message, ...]:
@@ -264,16 +225,6 @@ class ExampleMaker:
 
     def _chat_role(self, talk: Talk, speaker: str) -> str:
         return "assistant" if talk.sides[speaker] == self.learn else "user"
-
-    def _spell_dialogue(
-        self, talk: Talk, window: Window, names: Sequence[str], marks: Sequence[str]
-    ) -> str:
-        template = self.tokenizer.dialogue
-        assert template is not None
-        order = sorted(names, key=lambda name: ("host", "guest", "other").index(talk.sides[name]))
-        shown = [name[:LONGEST_NAME_CHARACTERS] for name in order[:MOST_NAMES]]
-        turns = [template.format_turn(talk.sides[p.speaker], p.text) for p in window]
-        return template.format_header(shown, marks) + "".join(turns)
 
     # -- headers --------------------------------------------------------------------------------
 

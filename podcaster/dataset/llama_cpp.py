@@ -13,7 +13,6 @@ import llama_cpp
 import llama_cpp.llama_cpp as lib
 
 from podcaster.dataset.chat import CHATML, ChatTemplate
-from podcaster.dialogue import METADATA_KEY, DialogueTemplate, template_from_metadata
 from podcaster.errors import EngineError, InputError
 
 HASHED_BYTES = 64_000_000  # the vocabulary comes first in the file, the weights after it
@@ -56,9 +55,6 @@ class LlamaCppTokenizer:
 
     def _open(self) -> None:
         self._vocab = lib.llama_model_get_vocab(self._model)
-        self._dialogue = template_from_metadata(
-            {key: text for key in (METADATA_KEY,) if (text := self._value(key)) is not None}
-        )
         texts = [
             lib.llama_vocab_get_text(self._vocab, token) if token >= 0 else b""
             for token in (lib.llama_vocab_bos(self._vocab), lib.llama_vocab_eos(self._vocab))
@@ -80,11 +76,6 @@ class LlamaCppTokenizer:
     def context_tokens(self) -> int:
         """What the file says; 0 where it does not."""
         return self._context_tokens
-
-    @property
-    def dialogue(self) -> DialogueTemplate | None:
-        """The file's dialogue template."""
-        return self._dialogue
 
     @property
     def chat(self) -> ChatTemplate:

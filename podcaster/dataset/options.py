@@ -26,7 +26,8 @@ class DatasetOptions(Noun, frozen=True):
         msgspec.Meta(
             ge=0,
             le=1_000_000,
-            description="tokens of the longest example; 0: the model's own context, at most 4096",
+            description="tokens of the longest example; 0: 1024 for the built-in model, else the "
+            "model's own context, at most 4096",
         ),
     ] = 0
     hold_out: Annotated[

@@ -10,7 +10,6 @@ from typing import Any
 import tokenizers
 
 from podcaster.dataset.chat import CHATML, ChatTemplate
-from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import EngineError, InputError, foreign
 
 LARGEST_FILE_BYTES = 200_000_000
@@ -42,9 +41,6 @@ class HuggingFaceTokenizer:
         spelling = json.dumps([source, bos, eos])  # in ASCII, whatever is in it
         self._sha256 = hashlib.sha256(data + spelling.encode()).hexdigest()
         self._chat = ChatTemplate(source or CHATML, bos=bos, eos=eos)
-        template = DialogueTemplate()
-        known = [self._tokenizer.token_to_id(token) for token in template.special_tokens()]
-        self._dialogue = None if None in known or source else template
         self._context_tokens = _context(model, settings)
 
     @property
@@ -56,11 +52,6 @@ class HuggingFaceTokenizer:
     def context_tokens(self) -> int:
         """What the model's folder says; 0 where it does not."""
         return self._context_tokens
-
-    @property
-    def dialogue(self) -> DialogueTemplate | None:
-        """Our dialogue template, where the vocabulary has its tokens and there is no other."""
-        return self._dialogue
 
     @property
     def chat(self) -> ChatTemplate:

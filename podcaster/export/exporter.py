@@ -5,7 +5,6 @@ Imports torch, gguf and llama_cpp: reach this module by `open_engine("export", "
 
 from pathlib import Path
 
-from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import InputError
 from podcaster.export.gguf import (
     ModelCard,
@@ -48,7 +47,6 @@ class _Export:
     def __init__(self, task: Task, folder: Path, scratch: Path, progress: Progress) -> None:
         self.task, self.folder, self.scratch, self.progress = task, folder, scratch, progress
         self.caveat = ""
-        self.dialogue = DialogueTemplate() if task.dialogue else None
         files = len(task.wanted.quantisations)
         reads = (
             (files + 1 + task.wanted.with_base)
@@ -95,7 +93,6 @@ class _Export:
             task.adapter,
             precision=F32,
             card=self._card("parity"),
-            dialogue=self.dialogue,
             layers=task.layers,
         )
         texts = [text[:LONGEST_PARITY_TEXT] for text in task.texts[:MOST_PARITY_TEXTS]]
@@ -126,7 +123,6 @@ class _Export:
                 adapter,
                 precision=precision,
                 card=self._card("merged" if adapter else "base"),
-                dialogue=self.dialogue,
                 progress=self._within,
             )
 

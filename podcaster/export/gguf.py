@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import gguf
 import llama_cpp
 import numpy as np
+from numpy.typing import NDArray
 
-from podcaster.dialogue import METADATA_KEY, DialogueTemplate
 from podcaster.errors import EngineError, RunError
 from podcaster.export.adapters import read_adapter
 from podcaster.export.architectures import read_network, supported
@@ -28,8 +28,8 @@ from podcaster.export.special_tokens import read_special_tokens
 from podcaster.export.vocabulary import read_vocabulary
 
 __all__ = [
-    "QUANTISATIONS", "ModelCard", "Precision", "WrittenModel", "quantise", "supported",
-    "write_adapter", "write_model",
+    "QUANTISATIONS", "AdapterPrecision", "ModelCard", "Precision", "WrittenModel", "quantise",
+    "supported", "write_adapter", "write_model",
 ]  # fmt: skip
 
 QUANTISATIONS: dict[str, int] = {
@@ -49,6 +49,12 @@ _KINDS = {
     "F32": gguf.GGMLQuantizationType.F32,
     "F16": gguf.GGMLQuantizationType.F16,
     "BF16": gguf.GGMLQuantizationType.BF16,
+}
+AdapterPrecision = Literal["F32", "F16", "Q8_0"]
+_ADAPTER_KINDS: dict[AdapterPrecision, gguf.GGMLQuantizationType] = {
+    "F32": gguf.GGMLQuantizationType.F32,
+    "F16": gguf.GGMLQuantizationType.F16,
+    "Q8_0": gguf.GGMLQuantizationType.Q8_0,
 }
 _METADATA_BYTES = 64  # a token's share of the file, beyond its text
 
@@ -89,15 +95,13 @@ def write_model(
     *,
     precision: Precision,
     card: ModelCard,
-    dialogue: DialogueTemplate | None = None,
     layers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> WrittenModel:
     """Write the model in the folder `base`, with an adapter merged, as one GGUF file, atomically.
 
     Tensors stream through: one shard is open at a time, and a few rows are in memory. Vectors
-    (norms, biases) stay float32. `dialogue` travels as metadata; its tokens then begin and end, and
-    nothing is added to a prompt. `layers` keeps the first so many blocks. `progress` is called with
+    (norms, biases) stay float32. `layers` keeps the first so many blocks. `progress` is called with
     the bytes done and all bytes. The tokenizer is the adapter's where it has one.
     Raises InputError for a base or an adapter that cannot be used, EngineError for what llama.cpp
     cannot run, RunError where the disk is full.
@@ -107,15 +111,13 @@ def write_model(
     merged = open_merged(base, network, read)
     spelled = adapter if adapter and (adapter / "tokenizer.json").is_file() else base
     vocabulary = read_vocabulary(spelled / "tokenizer.json", size=merged.network.sizes.vocab_size)
-    special = read_special_tokens(spelled, vocabulary, dialogue, settings=base)
+    special = read_special_tokens(spelled, vocabulary, settings=base)
     text = sum(len(token.encode()) for token in (*vocabulary.tokens, *vocabulary.merges))
     count = len(vocabulary.tokens) + len(vocabulary.merges)
     jobs = merged.jobs(precision)
     _check_space(path, sum(job.nbytes for job in jobs) + text + count * _METADATA_BYTES)
     with _writing(path, network.architecture.name) as writer:
         _add_card(writer, card)
-        if dialogue is not None:
-            writer.add_string(METADATA_KEY, dialogue.to_json())
         merged.network.add_metadata(writer)
         writer.add_file_type(_FILE_TYPES[precision])
         vocabulary.add_to(writer)
@@ -134,14 +136,21 @@ def write_model(
     )
 
 
-def write_adapter(path: Path, base: Path, adapter: Path, *, card: ModelCard) -> None:
-    """Write the bare LoRA as a GGUF adapter for the GGUF file of its base, atomically, in float32.
+def write_adapter(
+    path: Path, base: Path, adapter: Path, *, card: ModelCard, precision: AdapterPrecision = "F32"
+) -> None:
+    """Write the bare LoRA as a GGUF adapter for the GGUF file of its base, atomically.
 
-    Raises InputError for an adapter that trained more than low-rank pairs of linear layers.
+    Raises InputError for an adapter that trained more than low-rank pairs of linear layers,
+    EngineError where `precision` is Q8_0 and a side of a pair is no multiple of 32.
     """
     network = read_network(base)
     read = read_adapter(adapter)
-    jobs = dict(open_merged(base, network, read).adapter_tensors())
+    kind = _ADAPTER_KINDS[precision]
+    jobs = {
+        name: _pack(values, kind, name)
+        for name, values in open_merged(base, network, read).adapter_tensors()
+    }
     _check_space(path, sum(values.nbytes for values in jobs.values()))
     with _writing(path, network.architecture.name) as writer:
         _add_card(writer, card)
@@ -149,10 +158,18 @@ def write_adapter(path: Path, base: Path, adapter: Path, *, card: ModelCard) -> 
         writer.add_string("adapter.type", "lora")
         writer.add_float32("adapter.lora.alpha", read.alpha)
         for name, values in jobs.items():
-            writer.add_tensor(name, values)
+            writer.add_tensor(name, values, raw_dtype=kind)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
+
+
+def _pack(values: NDArray[np.float32], kind: gguf.GGMLQuantizationType, name: str) -> NDArray[Any]:
+    try:
+        packed: NDArray[Any] = gguf.quants.quantize(values, kind)
+    except gguf.quants.QuantError as error:
+        raise EngineError(f"{name} cannot be written as {kind.name}: {error}.") from error
+    return packed
 
 
 def _add_card(writer: gguf.GGUFWriter, card: ModelCard) -> None:

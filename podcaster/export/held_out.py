@@ -9,20 +9,18 @@ from podcaster.model import parse
 
 
 class HeldOut(msgspec.Struct, frozen=True):
-    """What of a dataset's line is read here; `text` is there for dialogue models."""
+    """What of a dataset's line is read here."""
 
     messages: list[dict[str, str]]
     tokens: int = 0
-    text: str | None = None
 
 
 def read_held_out(
-    path: Path, spell: Callable[[Sequence[dict[str, str]]], str] | None, most_tokens: int
+    path: Path, spell: Callable[[Sequence[dict[str, str]]], str], most_tokens: int
 ) -> tuple[str, ...]:
-    """Dialogues of about `most_tokens`, spread over the file.
+    """Dialogues of about `most_tokens`, spread over the file; `spell` is a chat template.
 
-    `spell` is a chat template; None: the line's own `text`, of which there may be none. Raises
-    InputError for a line that is no example.
+    Raises InputError for a line that is no example.
     """
     total = sum(line.tokens for line in _read_lines(path))
     step = max(1.0, total / most_tokens)
@@ -31,9 +29,7 @@ def read_held_out(
     for line in _read_lines(path):
         if taken * step <= passed:
             taken += line.tokens
-            text = spell(line.messages) if spell else line.text
-            if text is not None:
-                texts.append(text)
+            texts.append(spell(line.messages))
         passed += line.tokens
     return tuple(texts)
 

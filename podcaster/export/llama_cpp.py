@@ -31,11 +31,13 @@ class LlamaCppModel:
     """An open GGUF file; a context manager.
 
     With `exact` it runs on the processor alone with a float32 cache and without flash attention,
-    so that it differs from transformers by rounding only. Raises EngineError with llama.cpp's own
-    reason where it cannot read the file.
+    so that it differs from transformers by rounding only. `adapter` is a GGUF adapter that is added
+    to it. Raises EngineError with llama.cpp's own reason where it cannot read a file.
     """
 
-    def __init__(self, path: Path, *, threads: int, exact: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, threads: int, exact: bool = False, adapter: Path | None = None
+    ) -> None:
         self.path, self.exact, self._threads = path, exact, threads
         lib.llama_log_set(_keep_log, ctypes.c_void_p(0))
         lib.llama_backend_init()
@@ -44,6 +46,7 @@ class LlamaCppModel:
         self._model = model or self._load(0)  # a GPU may be too small
         if not self._model:
             raise EngineError(f"llama.cpp cannot load {path.name}: {_explain_failure()}.")
+        self._adapter = self._load_adapter(adapter) if adapter else None
         self._vocab = lib.llama_model_get_vocab(self._model)
         self.vocab_size = int(lib.llama_vocab_n_tokens(self._vocab))
         self.context_tokens = int(lib.llama_model_n_ctx_train(self._model))
@@ -103,6 +106,9 @@ class LlamaCppModel:
                 f"{_explain_failure()}.",
                 next_step="Close other programs, or export on a machine with more memory.",
             )
+        if self._adapter:
+            added = (lib.llama_adapter_lora_p_ctypes * 1)(self._adapter)
+            lib.llama_set_adapters_lora(context, added, 1, (ctypes.c_float * 1)(1.0))
         batch = lib.llama_batch_init(settings.n_batch, 0, 1)
         try:
             yield Reader(context, batch, int(settings.n_batch), self.vocab_size)
@@ -115,6 +121,16 @@ class LlamaCppModel:
         settings = lib.llama_model_default_params()
         settings.n_gpu_layers = gpu_layers
         return lib.llama_model_load_from_file(os.fsencode(self.path), settings)
+
+    def _load_adapter(self, path: Path) -> Any:
+        """An adapter for the model, which frees it with itself."""
+        _log_lines.clear()
+        adapter = lib.llama_adapter_lora_init(self._model, os.fsencode(path))
+        if not adapter:
+            reason = _explain_failure()
+            self.close()
+            raise EngineError(f"llama.cpp cannot add {path.name} to {self.path.name}: {reason}.")
+        return adapter
 
 
 class Reader:

@@ -7,9 +7,8 @@ from typing import Any
 
 import gguf
 
-from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import EngineError, InputError
-from podcaster.export.vocabulary import CONTROL, Vocabulary
+from podcaster.export.vocabulary import Vocabulary
 from podcaster.export.weights import LARGEST_JSON_BYTES, read_json
 
 # By these texts llama.cpp itself knows that a generation ends.
@@ -55,12 +54,9 @@ class SpecialTokens:
             writer.add_chat_template(self.chat_template)
 
 
-def read_special_tokens(
-    folder: Path, vocabulary: Vocabulary, dialogue: DialogueTemplate | None, *, settings: Path
-) -> SpecialTokens:
+def read_special_tokens(folder: Path, vocabulary: Vocabulary, *, settings: Path) -> SpecialTokens:
     """Read them from the files beside `folder/tokenizer.json`, and of `settings` the ends of text.
 
-    With a dialogue template, its tokens begin and end, and nothing is added to a prompt by itself.
     Raises InputError for tokens that the vocabulary lacks.
     """
     numbers = {token: number for number, token in enumerate(vocabulary.tokens)}
@@ -76,16 +72,6 @@ def read_special_tokens(
             raise InputError(f"{folder} names the {role}_token {text!r}, which has no id.")
         return numbers[text]
 
-    chat = _read_chat_template(folder, config)
-    if dialogue is not None:
-        opens, closes = _find_dialogue(dialogue, numbers, vocabulary)
-        return SpecialTokens(
-            begin=opens,
-            ends=(closes,),
-            unknown=find("unk"),
-            padding=find("pad"),
-            chat_template=chat,
-        )
     add_begin, add_end = _read_adding(folder, config)
     model = _read_optional(settings / "config.json")
     ends = [find("eos")]
@@ -103,20 +89,8 @@ def read_special_tokens(
         padding=find("pad"),
         add_begin=add_begin and begin is not None,
         add_end=add_end,
-        chat_template=chat,
+        chat_template=_read_chat_template(folder, config),
     )
-
-
-def _find_dialogue(
-    dialogue: DialogueTemplate, numbers: Mapping[str, int], vocabulary: Vocabulary
-) -> tuple[int, int]:
-    for token in dialogue.special_tokens():
-        if token not in numbers or vocabulary.kinds[numbers[token]] != CONTROL:
-            raise EngineError(
-                f"The vocabulary lacks the special token {token} of the dialogue template.",
-                next_step="Train the base on dialogues first: that adds the tokens.",
-            )
-    return numbers[dialogue.begin], numbers[dialogue.end]
 
 
 def _list_ids(

@@ -15,7 +15,7 @@ from podcaster.errors import EngineError, InputError, RunError
 from podcaster.export.options import ExportOptions, Quantisation
 from podcaster.units import format_bytes
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 LARGEST_Q8_0_BYTES = 1_000_000_000  # by default; what is larger becomes Q4_K_M
 MOST_HEADER_BYTES = 100_000_000  # what the safetensors library takes
@@ -78,7 +78,6 @@ class Task:
     base: Path
     adapter: Path
     adapter_sha256: str
-    dialogue: bool
     licence: str
     wanted: Wanted
     layers: int

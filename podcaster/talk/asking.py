@@ -85,7 +85,7 @@ def ask(
     named = own or find_named_model(home, options.model)
     host, guest = choose_people(run, options.host, options.guest)
     opening = open_with_question(question, host, guest)
-    with closing(open_engine("write", "llama_cpp", path=str(named.path))) as writer:
+    with closing(open_engine("write", "llama_cpp", **named.opening)) as writer:
         check_room(writer, question)
         talk = converse(
             writer,

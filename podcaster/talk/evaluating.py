@@ -1,13 +1,11 @@
 """Evaluate a show's exported model: beside its base, and beside how the show really talks."""
 
-from pathlib import Path
-
 from podcaster.errors import InputError
 from podcaster.exported import BASE, ExportReport, NamedModel
 from podcaster.progress import Progress, Silence
 from podcaster.recordings import EXPORT
 from podcaster.run import Run
-from podcaster.setup.cache import find_model
+from podcaster.setup.cache import find_adapter, find_model
 from podcaster.talk.asking import GENERIC_QUESTIONS, open_with_questions
 from podcaster.talk.evaluation_page import Evaluation, Losses
 from podcaster.talk.figures import Comparison, Opening
@@ -66,15 +64,18 @@ def list_models(run: Run, report: ExportReport) -> list[NamedModel]:
     models = [NamedModel(run.name, path, run, report)]
     base = _find_base(run, report)
     if base is not None:
-        models.append(NamedModel(f"{run.name}:{BASE}", base, run, report))
+        models.append(base)
     return models
 
 
-def _find_base(run: Run, report: ExportReport) -> Path | None:
+def _find_base(run: Run, report: ExportReport) -> NamedModel | None:
+    label = f"{run.name}:{BASE}"
     if report.base_file is not None:
         path = run.path / EXPORT / report.base_file.path
-        return path if path.is_file() else None
-    return find_model(BUILTIN) if report.base == BUILTIN else None
+        return NamedModel(label, path, run, report) if path.is_file() else None
+    if report.base != BUILTIN:
+        return None
+    return NamedModel(label, find_model(BUILTIN), run, report, find_adapter(BUILTIN))
 
 
 def _choose_openings(run: Run) -> tuple[Opening, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from podcaster.engines import open_engine
@@ -125,8 +125,8 @@ def measure_models(
     for named in models:
         one = _Heard(named)
         heard.append(one)
-        with closing(open_engine("write", "llama_cpp", path=str(named.path))) as writer:
-            one.kind = writer.model.kind
+        with closing(open_engine("write", "llama_cpp", **named.opening)) as writer:
+            one.kind = "chat" if writer.model.chat else "script"
             for number, opening in enumerate(yardstick.openings):
                 seed = derive_seed(options.seed, "opening", number)
                 talk = converse(
@@ -135,7 +135,7 @@ def measure_models(
                 one.add(talk, opening)
                 report_step()
         if yardstick.conversations:
-            one.held_out = read_by_model(named.path, yardstick.conversations)
+            one.held_out = read_by_model(named, yardstick.conversations)
             report_step()
     return _compare(heard, yardstick)
 
@@ -218,7 +218,7 @@ def _describe(
     return ModelFigures(
         label=one.named.label,
         file=one.named.path.name,
-        size_bytes=one.named.path.stat().st_size,
+        size_bytes=one.named.size_bytes,
         kind=one.kind,
         tokens_per_s=round(one.tokens / one.seconds, 1) if one.seconds else 0.0,
         profile=profile,
@@ -242,7 +242,7 @@ def _count_heard_before(named: NamedModel, yardstick: Yardstick) -> int:
 def label_models(models: Sequence[NamedModel]) -> tuple[NamedModel, ...]:
     """The models with labels that are short and all different: a file goes by its name."""
     short = [
-        NamedModel(Path(one.label).name or one.label, one.path, one.run, one.report)
+        replace(one, label=Path(one.label).name or one.label)
         if one.label.lower().endswith(".gguf")
         else one
         for one in models

@@ -1,4 +1,4 @@
-"""Find and open the model to start from: the built-in one, a folder, or one of the hub's cache.
+"""Find and describe the model to start from: a folder, or one of the hub's cache.
 
 Weights are read from safetensors alone, and no code that comes with a model is run.
 """
@@ -11,11 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from podcaster.builtin import MODEL_PATH
-from podcaster.dialogue import DialogueTemplate
-from podcaster.errors import EngineError, InputError, foreign
+from podcaster.errors import InputError, foreign
 from podcaster.model import Noun
-from podcaster.run import make_folder
 
 BUILTIN = "builtin"
 LARGEST_CONFIG_BYTES = 5_000_000
@@ -26,19 +23,18 @@ _READ_ALONG = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_t
 
 
 class Base(Noun, frozen=True):
-    """A model to start from: how it was called, its folder, and a hash of what is in it.
+    """A model to start from: its name as it was given, its folder, a hash of what is in it.
 
-    `dialogue`: whether it reads our dialogue template; else its chat template is `chat`.
+    `chat` is its chat template, `bos` and `eos` are the texts of its first and last token.
     """
 
     name: str
     folder: str
     sha256: str
-    dialogue: bool
     model_type: str
     context_tokens: int
     vocabulary: int
-    chat: str = ""
+    chat: str
     bos: str = ""
     eos: str = ""
 
@@ -74,14 +70,12 @@ class Shape:
         return self.layers * rank * sides
 
 
-def find_base(name: str, scratch: Path) -> Base:
-    """The base that is meant by `builtin`, a folder or a name of the hub's cache.
+def find_base(name: str) -> Base:
+    """The base that is meant by a folder or a name of the hub's cache.
 
-    The built-in one is spelled out under `scratch`. Raises InputError where it is not here or is
-    of a family that cannot be trained, EngineError where it cannot be read.
+    Raises InputError where it is not here or is of a family that cannot be trained.
     """
-    folder = _dequantise_builtin(scratch) if name == BUILTIN else _find_folder(name)
-    return describe_base(name, folder)
+    return describe_base(name, _find_folder(name))
 
 
 def describe_base(name: str, folder: Path) -> Base:
@@ -98,19 +92,16 @@ def describe_base(name: str, folder: Path) -> Base:
         raise InputError(f"There is no tokenizer.json in {folder}.")
     settings = _read_json(folder / "tokenizer_config.json", missing={})
     chat = _read_chat_template(folder, settings)
-    dialogue = not chat and _knows_dialogue(folder)
-    if not chat and not dialogue:
+    if not chat:
         raise InputError(
-            f"The tokenizer of {name} has neither a chat template nor the tokens of a dialogue "
-            f"({', '.join(DialogueTemplate().special_tokens())}), so that nobody knows how it is "
-            "to be asked.",
+            f"The tokenizer of {name} has no chat template, so that nobody knows how it is to be "
+            "asked.",
             next_step="Choose the instruct version of that model with `--base`.",
         )
     return Base(
         name=name,
         folder=str(folder.resolve()),
         sha256=hash_base(folder),
-        dialogue=dialogue,
         model_type=kind,
         context_tokens=_whole(text, "max_position_embeddings"),
         vocabulary=_whole(text, "vocab_size"),
@@ -199,42 +190,6 @@ def _find_folder(name: str) -> Path:
         ) from error
 
 
-def _dequantise_builtin(scratch: Path) -> Path:
-    """The built-in model as transformers saves one, by transformers' own reader of GGUF."""
-    digest = hashlib.sha256(MODEL_PATH.read_bytes()).hexdigest()[:12]
-    folder = scratch / f"builtin-{digest}"
-    if (folder / "config.json").is_file():
-        return folder
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    with foreign(EngineError, "Reading the built-in model"):
-        where, name = str(MODEL_PATH.parent), MODEL_PATH.name
-        model = AutoModelForCausalLM.from_pretrained(where, gguf_file=name, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(where, gguf_file=name)
-        making = scratch / f".{folder.name}"
-        make_folder(making)
-        model.save_pretrained(making)
-        document = json.loads(tokenizer.backend_tokenizer.to_str())
-        # the reader adds what a Llama of old had: a first token, spaces taken off the front, bytes
-        # as tokens of their own
-        document["post_processor"] = document["normalizer"] = None
-        document["model"]["byte_fallback"] = False
-        document["decoder"] = document["pre_tokenizer"]
-        (making / "tokenizer.json").write_text(json.dumps(document), encoding="utf-8")
-        names = {"bos_token": tokenizer.bos_token, "eos_token": tokenizer.eos_token}
-        (making / "tokenizer_config.json").write_text(json.dumps(names), encoding="utf-8")
-        making.replace(folder)
-    return folder
-
-
-def _knows_dialogue(folder: Path) -> bool:
-    document = _read_json(folder / "tokenizer.json", most=200_000_000)
-    added = document.get("added_tokens") or []
-    known = {one.get("content") for one in added if isinstance(one, dict)}
-    return set(DialogueTemplate().special_tokens()) <= known
-
-
 def _read_chat_template(folder: Path, settings: Mapping[str, Any]) -> str:
     file = folder / "chat_template.jinja"
     if file.is_file():
@@ -252,14 +207,12 @@ def _token(settings: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _read_json(
-    path: Path, *, missing: dict[str, Any] | None = None, most: int = LARGEST_CONFIG_BYTES
-) -> dict[str, Any]:
+def _read_json(path: Path, *, missing: dict[str, Any] | None = None) -> dict[str, Any]:
     if missing is not None and not path.is_file():
         return missing
     try:
-        if path.stat().st_size > most:
-            raise InputError(f"{path} has more than {most} bytes.")
+        if path.stat().st_size > LARGEST_CONFIG_BYTES:
+            raise InputError(f"{path} has more than {LARGEST_CONFIG_BYTES} bytes.")
         value = json.loads(path.read_bytes())
     except OSError as error:
         raise InputError(

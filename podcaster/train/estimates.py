@@ -8,6 +8,9 @@ activations of the rows that are in memory at a time.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
+from podcaster.errors import InputError
 from podcaster.train.bases import Shape
 from podcaster.train.options import TrainOptions
 from podcaster.units import format_bytes, format_duration
@@ -15,6 +18,7 @@ from podcaster.units import format_bytes, format_duration
 LOSS_POSITIONS = 1024
 SPARE = 1.1  # for what allocators waste
 FIXED_BYTES = 600_000_000  # the libraries themselves, and a GPU's context
+SMALL_PARAMETERS = 50_000_000  # below, a processor is quicker in float32: bench/training.py
 BYTES_4BIT = 0.55  # of a weight in NF4 with its scales
 
 
@@ -38,7 +42,7 @@ class Memory:
 def estimate_memory(
     shape: Shape, options: TrainOptions, *, rank: int, row_tokens: int, bytes_per_value: int
 ) -> Memory:
-    """The memory of one worker; `bytes_per_value` 2 for bf16 on a GPU, 4 for float32."""
+    """The memory of one worker; `bytes_per_value` 2 for bf16, 4 for float32."""
     per_weight = BYTES_4BIT if options.quantise_base == "4bit" else bytes_per_value
     embedded = shape.parameters - shape.linear_parameters
     weights = int(shape.linear_parameters * per_weight + embedded * bytes_per_value)
@@ -46,7 +50,7 @@ def estimate_memory(
     attention = (2 * shape.heads + 2 * shape.key_heads) * shape.head_width
     # what a block keeps for its backward pass: inputs of norms, of linear layers and of LoRA
     block = row_tokens * (6 * shape.width + attention + 4 * shape.inner + 7 * rank)
-    if options.checkpointing:
+    if options.checkpointing == "on":
         kept = shape.layers * row_tokens * shape.width + block
     else:
         kept = shape.layers * block
@@ -54,24 +58,66 @@ def estimate_memory(
     return Memory(weights, adapter, kept * bytes_per_value, loss)
 
 
-def choose_row_tokens(
+def choose_bf16(precision: str, parameters: int, *, gpu: bool, able: bool) -> bool:
+    """Whether a model computes in bfloat16, on a device that is `able` to or not.
+
+    A tiny model on a processor loses in casting what it gains in multiplying.
+    """
+    if precision != "auto":
+        return precision == "bf16"
+    return able and (gpu or parameters >= SMALL_PARAMETERS)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What fits into a device's memory: options with checkpointing decided, tokens at a time."""
+
+    options: TrainOptions
+    row_tokens: int
+    memory: Memory
+    free_bytes: int
+    gpu: bool
+
+    def check(self, base: str, device: str) -> None:
+        """Raise InputError that says what to change where even this does not fit."""
+        if self.memory.total > self.free_bytes:
+            raise InputError(
+                f"Training {base} needs about {format_bytes(self.memory.total)}, and {device} has "
+                f"{format_bytes(self.free_bytes)} free.",
+                next_step=suggest(self.memory, self.free_bytes, self.options, gpu=self.gpu),
+            )
+
+
+def fit_memory(
     shape: Shape,
     options: TrainOptions,
     *,
     rank: int,
     context: int,
     longest: int,
-    bytes_per_value: int,
     free_bytes: int,
-) -> int:
-    """The most tokens at a time that fit, of four, two or one context; else the longest example."""
-    for times in (4, 2, 1):
-        memory = estimate_memory(
-            shape, options, rank=rank, row_tokens=times * context, bytes_per_value=bytes_per_value
-        )
-        if memory.total <= free_bytes:
-            return max(times * context, longest)
-    return longest
+    gpu: bool,
+    bf16: bool,
+) -> Fitted:
+    """Choose how much is in memory at a time, and whether activations are kept, where nobody says.
+
+    They are kept where the longest example fits with them. A GPU takes four, two or one context at
+    a time; a processor gains nothing from more than one example.
+    """
+    half = choose_bf16(options.precision, shape.parameters, gpu=gpu, able=bf16)
+
+    def measure(told: TrainOptions, tokens: int) -> Memory:
+        values = 2 if half else 4
+        return estimate_memory(shape, told, rank=rank, row_tokens=tokens, bytes_per_value=values)
+
+    if options.checkpointing == "auto":
+        kept = msgspec.structs.replace(options, checkpointing="off")
+        fits = measure(kept, options.row_tokens or longest).total <= free_bytes
+        options = kept if fits else msgspec.structs.replace(options, checkpointing="on")
+    tried = [times * context for times in (4, 2, 1)] if gpu else []
+    fitting = (tokens for tokens in tried if measure(options, tokens).total <= free_bytes)
+    tokens = max(options.row_tokens or next(fitting, 0), longest)
+    return Fitted(options, tokens, measure(options, tokens), free_bytes, gpu)
 
 
 def count_flops(shape: Shape, lengths: Sequence[int], *, checkpointing: bool = False) -> float:
@@ -92,8 +138,8 @@ def suggest(memory: Memory, free_bytes: int, options: TrainOptions, *, gpu: bool
         if gpu and options.quantise_base == "no":
             return 'Set quantise_base = "4bit" under [train], or choose a smaller `--base`.'
         return "Choose a smaller `--base`, or a machine with more memory."
-    if not options.checkpointing:
-        return "Set checkpointing = true under [train]."
+    if options.checkpointing == "off":
+        return 'Set checkpointing = "on" under [train].'
     return "Make the dataset with a smaller `--context`, or lower rank or row_tokens under [train]."
 
 
@@ -122,6 +168,11 @@ class Forecast:
             f"{format_bytes(self.memory.activations)})\n"
             f"at most {self.steps:,} steps over {self.tokens:,} tokens{took}{price}"
         )
+
+    def format_time(self, tokens_per_s: float) -> str:
+        """For people, in a line: how long it takes at the speed of the first sequences."""
+        took = format_duration(self.tokens / tokens_per_s)
+        return f"about {took}, as the first sequences go: {tokens_per_s:,.0f} tokens/s"
 
 
 def choose_rate(parameters: int) -> float:

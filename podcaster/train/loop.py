@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import torch
 
 from podcaster.errors import EngineError
@@ -20,12 +21,10 @@ from podcaster.train.engine import Group
 from podcaster.train.network import Network
 from podcaster.train.options import TrainOptions
 from podcaster.train.packing import Row, Step, divide, plan_epoch
+from podcaster.train.schedule import schedule
 from podcaster.train.spelling import GUEST, HOST, Example
 
 MOST_GRADIENT = 1.0  # the norm to which gradients are cut
-FEWEST_WARM = 10  # steps in which the learning rate rises, if there are twice as many
-DECAY_SHARE = 0.2  # of the steps, in which a trapezoidal schedule falls
-FLOOR = 0.02  # of the highest learning rate, at the end
 BETAS = (0.9, 0.95)
 
 T = TypeVar("T")
@@ -87,6 +86,8 @@ class _Progress:
 
 
 Tell = Callable[[Point, int], None]  # a point, and how many steps there will be
+# steps done, of how many, what is going on, and tokens a second where they are learned from
+Hear = Callable[[int, int, str, float], None]
 
 
 def list_steps(plan: Plan) -> Iterator[Step]:
@@ -111,26 +112,21 @@ def count_steps(plan: Plan, per_epoch: int) -> int:
     return min(wanted, plan.options.max_steps) if plan.options.max_steps else wanted
 
 
-def schedule(options: TrainOptions, step: int, steps: int) -> float:
-    """The learning rate of a step (from 0) as a share of the highest."""
-    # AdamW's first steps are as large as its rate: even a short training begins slowly
-    warm = max(round(options.warmup * steps), min(FEWEST_WARM, steps // 2), 1)
-    if step < warm:
-        return (step + 1) / warm
-    left = (steps - step) / max(1, steps - warm)  # from 1 down to nearly 0
-    if options.schedule == "trapezoidal":
-        return max(FLOOR, min(1.0, left / DECAY_SHARE))
-    return FLOOR + (1 - FLOOR) * (1 - math.cos(math.pi * left)) / 2
-
-
 class Trainer:
     """One worker of a training; all go through the same steps."""
 
     def __init__(
-        self, network: Network, plan: Plan, group: Group, folder: Path, tell: Tell
+        self,
+        network: Network,
+        plan: Plan,
+        group: Group,
+        folder: Path,
+        tell: Tell,
+        hear: Hear | None = None,
     ) -> None:
         self.network, self.plan, self.group = network, plan, group
-        self.folder, self.tell = folder, tell
+        self.folder, self.tell, self.hear = folder, tell, hear or _nobody
+        self.steps = 0
         self.parameters = network.parameters()
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -146,6 +142,7 @@ class Trainer:
     def run(self) -> Ended:
         """Train to the end, from the newest checkpoint if there is one."""
         steps = list(list_steps(self.plan))
+        self.steps = len(steps)
         per_look = max(1, len(steps) // max(1, round(self._looks(len(steps)))))
         self._resume()
         if self.now.base is None and self.plan.validation:
@@ -186,9 +183,13 @@ class Trainer:
         def learn(sequences: Sequence[Example]) -> float:
             return self._learn(sequences, learned)
 
-        nats = 0.0
+        nats, done = 0.0, 0
         for row in self._divide(step.rows, self.lengths):
             nats += sum(self._within_memory(learn, [self.plan.train[i] for i in row]))
+            done += sum(self.lengths[i] for i in row)
+            pace = done / max(1e-9, time.monotonic() - started)
+            what = f"{done:,} of {read:,} tokens of the next, {pace:,.0f} tokens/s"
+            self.hear(self.now.step, self.steps, what, pace)
         self._share_gradients()
         (nats,) = self.group.add_numbers([nats])
         loss = nats / learned
@@ -274,6 +275,9 @@ class Trainer:
         nats, tokens = {HOST: 0.0, GUEST: 0.0}, {HOST: 0, GUEST: 0}
         lengths = [len(example) for example in self.plan.validation]
         for row in self._divide([tuple(range(len(lengths)))], lengths):
+            read = sum(tokens.values())
+            what = f"held-out text: {read:,} of {sum(lengths):,} tokens read"
+            self.hear(self.now.step, self.steps, what, 0.0)
             sequences = [self.plan.validation[i] for i in row]
             for found in self._within_memory(self.network.measure, sequences):
                 for who in nats:
@@ -299,13 +303,9 @@ class Trainer:
             self.now.worse += 1
             patience = self.plan.options.patience
             self.now.stopped = bool(patience) and self.now.worse >= patience
-        return Point(
-            **{name: getattr(point, name) for name in (
-                "step", "tokens", "loss", "learning_rate", "tokens_per_s", "mfu")},
-            validation=look.loss,
-            validation_host=look.host,
-            validation_guest=look.guest,
-        )  # fmt: skip
+        return msgspec.structs.replace(
+            point, validation=look.loss, validation_host=look.host, validation_guest=look.guest
+        )
 
     # -- checkpoints ----------------------------------------------------------------------------
 
@@ -377,6 +377,10 @@ class Trainer:
                 name: value if name == "step" else value.to(parameter.device)
                 for name, value in mine.items()
             }
+
+
+def _nobody(_step: int, _steps: int, _what: str, _tokens_per_s: float) -> None:
+    return
 
 
 def _peak_memory(device: torch.device) -> int:

@@ -21,14 +21,15 @@ from torch.utils.checkpoint import checkpoint
 from transformers import AutoModelForCausalLM
 
 from podcaster.errors import EngineError, EngineMissing, InputError, foreign
+from podcaster.placement import has_bf16
 from podcaster.train.attention import PACKED
 from podcaster.train.bases import read_shape
+from podcaster.train.estimates import choose_bf16
 from podcaster.train.options import TrainOptions
 from podcaster.train.spelling import GUEST, HOST, Example
 
 ADAPTER = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
-SMALL_PARAMETERS = 50_000_000  # below, a processor is quicker in float32
 LOSS_POSITIONS = 1024  # whose logits are in memory at a time
 # what has no part in text: a model that also sees keeps its eyes as they are
 NO_TEXT = r".*(vision_tower|multi_modal_projector).*"
@@ -54,7 +55,12 @@ class Network:
     ) -> None:
         self.device = torch.device(device)
         self.learned = {"both": (HOST, GUEST), "host": (HOST,), "guest": (GUEST,)}[options.roles]
-        self._bf16 = _choose_bf16(options.precision, self.device, read_shape(folder).parameters)
+        self._bf16 = choose_bf16(
+            options.precision,
+            read_shape(folder).parameters,
+            gpu=self.device.type == "cuda",
+            able=has_bf16(device),
+        )
         torch.manual_seed(options.seed)
         with foreign(EngineError, f"Opening the model in {folder}"):
             model = _open(folder, options, self.device, bf16=self._bf16)
@@ -76,7 +82,7 @@ class Network:
         self.body: Any = base.get_decoder()
         self.head: Any = base.get_output_embeddings()
         self._softcap = getattr(base.config.get_text_config(), "final_logit_softcapping", None)
-        if options.checkpointing:
+        if options.checkpointing == "on":
             # LoRA's inputs need gradients, or nothing below the first matrix is computed again
             base.enable_input_require_grads()
             base.gradient_checkpointing_enable(
@@ -185,27 +191,6 @@ def read_adapter(folder: Path) -> dict[str, torch.Tensor]:
 def _shift(owners: Any) -> Any:
     """Whose the next token is; nobody's after the last."""
     return np.append(owners[1:], np.int8(0))
-
-
-def _choose_bf16(precision: str, device: torch.device, parameters: int) -> bool:
-    if precision != "auto":
-        return precision == "bf16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    # a tiny model loses in casting what it gains in multiplying: bench/training.py
-    return parameters >= SMALL_PARAMETERS and has_bf16_arithmetic()
-
-
-def has_bf16_arithmetic() -> bool:
-    """Whether this processor multiplies bfloat16 in hardware: then a step is several times quicker.
-
-    torch has no public name for it yet; another version that lacks this one computes in float32.
-    """
-    found = (
-        getattr(torch.cpu, name, None)
-        for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    )
-    return any(ask() for ask in found if ask is not None)
 
 
 def _open(folder: Path, options: TrainOptions, device: torch.device, *, bf16: bool) -> Any:

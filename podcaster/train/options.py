@@ -10,6 +10,7 @@ Roles = Literal["both", "host", "guest"]
 Schedule = Literal["cosine", "trapezoidal"]
 Precision = Literal["auto", "bf16", "fp32"]
 Quantised = Literal["no", "4bit"]
+Checkpointing = Literal["auto", "on", "off"]
 
 MOST_STEPS = 1_000_000
 
@@ -39,7 +40,7 @@ class TrainOptions(Noun, frozen=True):
         int,
         msgspec.Meta(
             ge=0, le=10_000_000, description="tokens in memory at a time; 0: what fits, at most "
-            "four contexts"
+            "four contexts on a GPU, one example on a processor"
         ),
     ] = 0  # fmt: skip
     learning_rate: Annotated[
@@ -66,8 +67,12 @@ class TrainOptions(Noun, frozen=True):
         Precision, msgspec.Meta(description="of the arithmetic; auto: bf16 where it is quick")
     ] = "auto"
     checkpointing: Annotated[
-        bool, msgspec.Meta(description="compute activations twice instead of keeping them")
-    ] = True
+        Checkpointing,
+        msgspec.Meta(
+            description="compute activations twice instead of keeping them: on, off; auto: off "
+            "where memory suffices"
+        ),
+    ] = "auto"
     evaluations: Annotated[
         int, msgspec.Meta(ge=1, le=1000, description="looks at the held-out loss per epoch")
     ] = 4

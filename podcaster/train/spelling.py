@@ -1,9 +1,8 @@
 """Spell a dataset's line as a model will be asked for it, and mark what it is to learn.
 
-A model with a dialogue template gets the line's `text`. A small instruct model gets a chat: the
-host is the user, the guest the assistant. A large one gets a script: the task and the request as
-`podcaster.commission` words them, through the model's own chat template, and a line a turn. Texts
-are tokenised piece by piece, as the writer evaluates them.
+A small model gets a chat: the host is the user, the guest the assistant. A large one gets a script:
+the task and the request as `podcaster.commission` words them, through the model's own chat
+template, and a line a turn. Texts are tokenised piece by piece, as the writer evaluates them.
 """
 
 import re
@@ -19,7 +18,6 @@ import numpy.typing as npt
 from podcaster.chat_form import ChatForm
 from podcaster.chat_template import Refused, SandboxedTemplate, explain_broken
 from podcaster.commission import assign, brief_guest, describe_task, open_line
-from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import InputError
 from podcaster.model import Role
 from podcaster.units import count_words
@@ -49,7 +47,6 @@ class Line(msgspec.Struct):
     keywords: list[str] = []
     facts: list[str] = []
     episode: str = ""
-    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,30 +137,7 @@ def without_tokens(line: Line, tokens: Collection[str]) -> Line:
         keywords=[clean(word) for word in line.keywords],
         facts=[clean(fact) for fact in line.facts],
         episode=clean(line.episode),
-        text=clean(line.text),
     )
-
-
-def spell_dialogue(template: DialogueTemplate) -> Speller:
-    """For a model with a dialogue template: what stands between a role's token and its end."""
-    by_token = {template.role_token(role): owner for role, owner in OWNERS.items()}
-
-    def spell(line: Line) -> Iterator[tuple[str, int]]:
-        given, rest = "", line.text
-        while rest:
-            at, token = min(
-                ((rest.find(token), token) for token in by_token if token in rest),
-                default=(-1, ""),
-            )
-            if at < 0:
-                break
-            given += rest[: at + len(token)]
-            said, end, rest = rest[at + len(token) :].partition(template.end)
-            yield given, GIVEN
-            yield said + end, by_token[token]
-            given = ""
-
-    return spell
 
 
 def spell_chat(chat: str, *, bos: str, eos: str) -> Speller:

@@ -12,15 +12,15 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
 from podcaster.commission import choose_form
-from podcaster.dialogue import DialogueTemplate
 from podcaster.errors import InputError, foreign
 from podcaster.model import Noun
 from podcaster.train.bases import Base, read_shape
 from podcaster.train.checkpoints import Point, State
 from podcaster.train.engine import Group
-from podcaster.train.loop import Plan, Trainer
+from podcaster.train.loop import Hear, Plan, Trainer
 from podcaster.train.network import ADAPTER, ADAPTER_CONFIG, Network
 from podcaster.train.options import TrainOptions
+from podcaster.train.packaged_base import unpack_base
 from podcaster.train.spelling import (
     GUEST,
     HOST,
@@ -28,13 +28,14 @@ from podcaster.train.spelling import (
     Speller,
     read_lines,
     spell_chat,
-    spell_dialogue,
     spell_script,
     tokenise,
     without_tokens,
 )
 
-STAGE_VERSION = 2
+__all__ = ["Job", "Result", "check_examples", "read_examples", "unpack_base", "work"]
+
+STAGE_VERSION = 3
 ADAPTER_FOLDER = "adapter"
 ADAPTER_FILES = (ADAPTER, ADAPTER_CONFIG)
 CHECKPOINTS = "checkpoints"
@@ -105,22 +106,13 @@ def read_examples(path: Path, base: Base, language: str, context: int) -> Exampl
 
     special = {t.content for t in tokenizer.get_added_tokens_decoder().values() if t.special}
     spell: Speller
-    if base.dialogue:
-        spell = spell_dialogue(DialogueTemplate())
-        special -= set(DialogueTemplate().special_tokens())  # the text itself is made of them
-    elif choose_form(read_shape(Path(base.folder)).parameters) == "chat":
+    if choose_form(read_shape(Path(base.folder)).parameters) == "chat":
         spell = spell_chat(base.chat, bos=base.bos, eos=base.eos)
     else:
         spell = spell_script(base.chat, bos=base.bos, eos=base.eos, language=language)
     found: list[Example] = []
     empty = cut = 0
     for line in read_lines(path):
-        if base.dialogue and not line.text:
-            raise InputError(
-                f"The dataset {path.name} was not made for the model {base.name}: its lines have "
-                "no `text`.",
-                next_step="Make it again with `podcaster show dataset` and that model's tokenizer.",
-            )
         example = tokenise(without_tokens(line, special), spell, encode, context)
         if example is None:
             empty += 1
@@ -136,10 +128,53 @@ def read_examples(path: Path, base: Base, language: str, context: int) -> Exampl
     return Examples(tuple(found), empty, cut)
 
 
-def work(job: Job, group: Group, device: str, tell: Callable[[Point, int], None]) -> Result:
+def check_examples(
+    train: Examples, held_out: Examples, show: str, roles: str, context: int
+) -> list[str]:
+    """What is odd about a show's examples, to be told. Raises InputError where none can be learned.
+
+    `roles` are those that are trained, `context` is the base's, in tokens.
+    """
+    again = f"podcaster show dataset {show}"
+    if not train.found:
+        raise InputError(
+            f"The dataset of {show} has no example to learn from.",
+            next_step=f"Make it again with `{again}`, from more recordings.",
+        )
+    owners = {"host": HOST, "guest": GUEST}
+    for role in owners if roles == "both" else (roles,):
+        if not train.count((owners[role],)):
+            raise InputError(
+                f"Nobody in the dataset of {show} speaks as {role}.",
+                next_step="Choose another with --roles host or --roles guest.",
+            )
+    notes = []
+    if train.cut:
+        notes.append(
+            f"{train.cut} examples are longer than the base's {context:,} tokens and lose their "
+            f"end; `{again} --tokenizer` cuts them right"
+        )
+    if train.empty:
+        notes.append(
+            f"{train.empty} examples were left out: within {context:,} tokens nobody has said "
+            "anything"
+        )
+    if not held_out.found:
+        notes.append("nothing is held out: the last step is kept, not the best")
+    return notes
+
+
+def work(
+    job: Job,
+    group: Group,
+    device: str,
+    tell: Callable[[Point, int], None],
+    hear: Hear | None = None,
+) -> Result:
     """Train as one of a group. The first of it leaves checkpoints, and the best adapter at the end.
 
-    Raises what the loop raises, InputError where a file is not what it was.
+    `tell` gets a point after each step, `hear` what is going on within. Raises what the loop
+    raises, InputError where a file is not what it was.
     """
     examples = {
         split: read_examples(Path(path), job.base, job.language, job.context).found
@@ -163,7 +198,7 @@ def work(job: Job, group: Group, device: str, tell: Callable[[Point, int], None]
         save_every=job.save_every,
     )
     folder = Path(job.folder)
-    trainer = Trainer(network, plan, group, folder / CHECKPOINTS, tell)
+    trainer = Trainer(network, plan, group, folder / CHECKPOINTS, tell, hear)
     ended = trainer.run()
     result = Result(
         state=ended.state,

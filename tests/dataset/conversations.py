@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from podcaster.dataset.chat import ChatTemplate
 from podcaster.dataset.clean import SpokenTurn
 from podcaster.dataset.examples import Talk
-from podcaster.dialogue import DialogueTemplate
 from podcaster.model import Role
 
 _TOKEN = re.compile(r"<\|[a-z_]+\|>|[^\s<|]{1,6}")
@@ -18,8 +17,7 @@ class WordTokenizer:
     id = "words 1"
     context_tokens = 0
 
-    def __init__(self, *, dialogue: bool = False, template: str = "") -> None:
-        self.dialogue = DialogueTemplate() if dialogue else None
+    def __init__(self, *, template: str = "") -> None:
         self.chat = ChatTemplate(template) if template else ChatTemplate()
 
     def count(self, texts: Sequence[str]) -> list[int]:

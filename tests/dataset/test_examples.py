@@ -23,25 +23,20 @@ STRICT = (  # like those of models that refuse all but user, assistant, user, â€
 
 def spelled(example: Example, tokenizer: WordTokenizer) -> int:
     """Tokens of what the model reads, counted in one go."""
-    text = example.text
-    if not isinstance(text, str):
-        text = tokenizer.chat.spell(msgspec.to_builtins(example.messages))
-    return tokenizer.count([text])[0]
+    return tokenizer.count([tokenizer.chat.spell(msgspec.to_builtins(example.messages))])[0]
 
 
-@pytest.mark.parametrize("dialogue", [False, True])
 @given(turns=conversations, context=st.integers(128, 600))
 @settings(deadline=None)
 def test_no_example_is_longer_than_the_context_and_tokens_are_what_the_model_reads(
-    dialogue: bool, turns: list[SpokenTurn], context: int
+    turns: list[SpokenTurn], context: int
 ) -> None:
-    tokenizer = WordTokenizer(dialogue=dialogue)
+    tokenizer = WordTokenizer()
     made = ExampleMaker(tokenizer, context, "guest").make(talk_of(turns))
     for example in made.dialogues:
         assert example.tokens == spelled(example, tokenizer) <= context
         assert example.roles[0] == "host"
         assert {"host", "guest"} <= set(example.roles)
-        assert isinstance(example.text, str) == dialogue
 
 
 @pytest.mark.parametrize("learn", ["guest", "host"])
@@ -91,16 +86,6 @@ def test_a_side_that_never_speaks_leaves_no_example_but_is_counted() -> None:
     made = ExampleMaker(WordTokenizer(), 600, "guest").make(talk_of(turns))
     assert not made.dialogues
     assert (made.early_words, made.alone_words) == (20, 50)
-
-
-def test_the_dialogue_template_spells_roles_names_and_topics() -> None:
-    turns = [say("Ann", 10), say("Bob", 10)]
-    maker = ExampleMaker(WordTokenizer(dialogue=True), 600, "guest")
-    (example,) = maker.make(talk_of(turns, language="de")).dialogues
-    asked, answered = (turn.text for turn in turns)
-    assert example.text == (
-        f"<|episode|><|names|>Ann; Bob<|host|> {asked}<|end|><|guest|> {answered}<|end|>"
-    )
 
 
 def test_a_chapter_becomes_a_request_and_its_conversation() -> None:

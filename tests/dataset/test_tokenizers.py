@@ -7,30 +7,30 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from podcaster.builtin import MODEL_PATH
 from podcaster.dataset.chat import ChatTemplate
 from podcaster.dataset.engine import choose_context
 from podcaster.dataset.examples import ExampleMaker
-from podcaster.dialogue import DialogueTemplate
 from podcaster.engines import open_engine
 from podcaster.errors import ConfigError, EngineError, InputError
+from podcaster.setup.cache import find_model
 from tests.dataset.conversations import WordTokenizer, say, talk_of
 
 
 @pytest.mark.engine
 def test_the_builtin_model_counts_its_windows_exactly_and_they_fit() -> None:
     llama_cpp = pytest.importorskip("llama_cpp")
+    path = find_model("builtin")
     turns = [say(name, n * 7 % 400, about=f"brew{n}") for n in range(40) for name in ("Ann", "Bob")]
-    with closing(open_engine("dataset", "llama_cpp", path=str(MODEL_PATH))) as tokenizer:
-        assert tokenizer.context_tokens == 2048
-        assert tokenizer.dialogue == DialogueTemplate()
+    with closing(open_engine("dataset", "llama_cpp", path=str(path))) as tokenizer:
+        assert tokenizer.context_tokens == 8192
         maker = ExampleMaker(tokenizer, 512, "guest")
         examples = maker.make(talk_of(turns)).dialogues
+        spell = tokenizer.chat.spell
     assert len(examples) > 10
-    model = llama_cpp.Llama(str(MODEL_PATH), vocab_only=True, verbose=False)
+    model = llama_cpp.Llama(str(path), vocab_only=True, verbose=False)
     for example in examples:
-        assert isinstance(example.text, str)
-        tokens = model.tokenize(example.text.encode(), add_bos=False, special=True)
+        text = spell(msgspec.to_builtins(example.messages))
+        tokens = model.tokenize(text.encode(), add_bos=False, special=True)
         assert example.tokens == len(tokens) <= 512
 
 
@@ -41,7 +41,7 @@ def test_what_is_no_model_is_refused_with_its_name(tmp_path: Path) -> None:
     wrong.write_bytes(b"PK\x03\x04 a zip")
     with pytest.raises(InputError, match=r"wrong\.gguf is not a GGUF model"):
         open_engine("dataset", "llama_cpp", path=str(wrong))
-    wrong.write_bytes(MODEL_PATH.read_bytes()[:3000])
+    wrong.write_bytes(find_model("builtin").read_bytes()[:3000])
     with pytest.raises(EngineError, match="cannot read the vocabulary"):
         open_engine("dataset", "llama_cpp", path=str(wrong))
     with pytest.raises(InputError, match="is not a file"):
@@ -88,7 +88,6 @@ def test_a_tokenizer_json_counts_rendered_chats_exactly(tmp_path: Path) -> None:
     turns = [say(name, n * 13 % 300) for n in range(20) for name in ("Ann", "Bob", "Cy")]
     for path in (folder, folder / "tokenizer.json"):
         with closing(open_engine("dataset", "tokenizers", path=str(path))) as tokenizer:
-            assert tokenizer.dialogue is None
             assert choose_context(tokenizer, 0) == 640
             examples = ExampleMaker(tokenizer, 300, "guest").make(talk_of(turns)).dialogues
             assert len(examples) > 3
@@ -98,17 +97,6 @@ def test_a_tokenizer_json_counts_rendered_chats_exactly(tmp_path: Path) -> None:
                 ids = library.encode(text, add_special_tokens=False).ids
                 assert example.tokens == len(ids) <= 300
                 assert ids.count(library.token_to_id("</s>")) == len(example.messages)
-
-
-def test_a_vocabulary_with_our_tokens_speaks_dialogues(tmp_path: Path) -> None:
-    folder = make_folder(tmp_path / "model", special=DialogueTemplate().special_tokens())
-    with closing(open_engine("dataset", "tokenizers", path=str(folder))) as tokenizer:
-        maker = ExampleMaker(tokenizer, 300, "guest")
-        examples = maker.make(talk_of([say("Ann", 50), say("Bob", 900)])).dialogues
-        for example in examples:
-            assert [example.tokens] == tokenizer.count([example.text])
-            assert example.tokens <= 300
-    assert len(examples) > 2
 
 
 def test_another_vocabulary_has_another_id(tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ for library in ("torch", "transformers", "tokenizers", "gguf", "llama_cpp"):
 
 from tokenizers import AddedToken, Tokenizer  # noqa: E402
 
-from podcaster.dialogue import METADATA_KEY, DialogueTemplate  # noqa: E402
 from podcaster.errors import EngineError, InputError  # noqa: E402
 from podcaster.export.gguf import ModelCard, WrittenModel, write_model  # noqa: E402
 from podcaster.export.vocabulary import (  # noqa: E402
@@ -172,22 +171,6 @@ def test_a_chat_template_may_lie_in_the_configuration_or_be_several(tmp_path: Pa
     edit_json(base / "tokenizer_config.json", chat_template=[{"name": "default"}])
     with pytest.raises(InputError, match="neither text nor a list"):
         write(base, "qwen2")
-
-
-def test_a_dialogue_template_travels_with_the_model(tmp_path: Path) -> None:
-    base = tmp_path / "base"
-    make_model(base, "llama-3")
-    template = DialogueTemplate()
-    opened = open_model(write(base, "llama-3", dialogue=template).path)
-    tokenizer = Tokenizer.from_file(str(base / "tokenizer.json"))
-    assert opened.metadata[METADATA_KEY] == template.to_json()
-    assert opened.token_bos() == tokenizer.token_to_id(template.begin)
-    assert opened.token_eos() == tokenizer.token_to_id(template.end)
-    plain = tokenizer.encode("x", add_special_tokens=False).ids
-    assert opened.tokenize(b"x", add_bos=True) == plain  # nothing is added
-    opened.close()
-    with pytest.raises(EngineError, match=r"lacks the special token <\|no\|> of the dialogue"):
-        write(base, "llama-3", dialogue=DialogueTemplate(other="<|no|>"))
 
 
 Change = Callable[[dict[str, Any]], None]

@@ -29,7 +29,6 @@ from transformers import (
     set_seed,
 )
 
-from podcaster.dialogue import DialogueTemplate
 from podcaster.export.vocabulary import PATTERNS
 
 HARD_TEXT = (
@@ -37,7 +36,7 @@ HARD_TEXT = (
     "こんにちは, नमस्ते! they'll THEY'LL 2026's… naïve\u00a0straße   \r\n x<|end|> Y<|begin|>"
 )
 BEGIN, END = "<|begin|>", "<|end|>"
-SPECIAL = (BEGIN, END, *[t for t in DialogueTemplate().special_tokens() if t != END])
+SPECIAL = (BEGIN, END, "<|tool|>")
 CHAT_TEMPLATE = "{% for m in messages %}<|begin|>{{ m['content'] }}<|end|>{% endfor %}"
 
 SIZES: dict[str, Any] = {

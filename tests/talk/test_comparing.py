@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import math
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,12 +13,13 @@ import pytest
 from llama_cpp import Llama
 from typer.testing import CliRunner
 
-from podcaster.builtin import MODEL_PATH
+from podcaster import commission
 from podcaster.cli import app
 from podcaster.commands.telling_figures import format_comparison, format_evaluation
+from podcaster.commission import brief_guest
 from podcaster.dataset.examples import Example, Message
 from podcaster.errors import ConfigError, InputError
-from podcaster.exported import ExportReport, read_export
+from podcaster.exported import ExportReport, NamedModel, read_export
 from podcaster.model import parse, to_json
 from podcaster.progress import Silence
 from podcaster.run import Run
@@ -43,7 +43,7 @@ from podcaster.talk.reading import read_conversations as read_by_model
 from podcaster.talk.vocabulary import Marked
 from podcaster.units import count_words, split_words
 from podcaster.write.engine import Foretold
-from tests.exported_show import GUESTS, HOST, export_builtin, make_show
+from tests.exported_show import GUESTS, HOST, TINY_WORDS, export_tiny, make_show
 
 _spec = importlib.util.spec_from_file_location(
     "tiny_gguf", Path(__file__).parents[1] / "write" / "tiny_gguf.py"
@@ -62,9 +62,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model's file."""
+    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
+    return tiny_gguf.write_tiny_gguf(path, context_tokens=2048, words=TINY_WORDS, end_bias=4.0)
+
+
+@pytest.fixture(scope="module")
 def show(home: Path) -> Run:
     run = make_show(home)
-    export_builtin(run)
+    export_tiny(run)
     return run
 
 
@@ -84,66 +91,53 @@ def conversation(*turns: str) -> Opening:
     return Opening(host=HOST, guest=GUESTS[0], keywords=("tea", "kettle"), turns=said)
 
 
-def test_what_a_model_foretells_is_what_the_library_itself_says() -> None:
+def test_what_a_model_foretells_is_what_the_library_itself_says(model: Path) -> None:
     """Token by token through llama-cpp-python's own class, in one go."""
     talk = conversation("Does the water matter?", "Naïve “quotes” too, I think.", "Really?")
-    read = read_by_model(MODEL_PATH, [talk])
+    read = read_by_model(NamedModel("tiny", model), [talk])
 
-    model = Llama(str(MODEL_PATH), n_ctx=512, logits_all=True, verbose=False)
-    text = (
-        f"<|episode|><|names|>{HOST}; {GUESTS[0]}<|topic|>tea, kettle<|host|> Does the water "
-        "matter?<|end|><|guest|> Naïve “quotes” too, I think.<|end|><|host|> Really?<|end|>"
-    )
-    ids = model.tokenize(text.encode(), add_bos=False, special=True)
-    model.eval(ids)
-    logits = np.array(model.scores[: len(ids)], dtype=np.float64)
+    library = Llama(str(model), n_ctx=1024, logits_all=True, verbose=False)
+    roles = {"host": "user", "guest": "assistant"}
+    system = brief_guest(HOST, GUESTS[0], ["tea", "kettle"])
+    ids = library.tokenize(f"<|im_start|>system\n{system}<|im_end|>\n".encode(), special=True)
+    owners = [""] * len(ids)
+    for turn in talk.turns:
+        opened = f"<|im_start|>{roles[turn.speaker]}\n".encode()
+        for text, owner in ((opened, ""), (turn.text.encode(), turn.speaker),
+                            (b"<|im_end|>\n", turn.speaker)):  # fmt: skip
+            piece = library.tokenize(text, add_bos=False, special=True)
+            ids += piece
+            owners += [owner] * len(piece)
+    library.eval(ids)
+    logits = np.array(library.scores[: len(ids)], dtype=np.float64)
+    library.close()
     logprobs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
-    marks = {
-        model.tokenize(f"<|{role}|>".encode(), add_bos=False, special=True)[0]: role
-        for role in ("host", "guest")
-    }
-    nats, tokens, role = {"host": 0.0, "guest": 0.0}, {"host": 0, "guest": 0}, ""
-    for place, token in enumerate(ids):
-        if token in marks:
-            role = marks[token]
-        elif role:
-            nats[role] -= logprobs[place - 1, token]
-            tokens[role] += 1
-    model.close()
+    nats, tokens = {"host": 0.0, "guest": 0.0}, {"host": 0, "guest": 0}
+    for place, (token, owner) in enumerate(zip(ids, owners, strict=True)):
+        if owner:
+            nats[owner] -= logprobs[place - 1, token]
+            tokens[owner] += 1
     for one, count in tokens.items():
         assert read[one].tokens == count
         assert read[one].nats == pytest.approx(nats[one], rel=1e-4)
-    # a blank precedes what is said
-    assert read["guest"].characters == len(" Naïve “quotes” too, I think.")
+    assert read["guest"].characters == len("Naïve “quotes” too, I think.")
     assert read["all"].nats == pytest.approx(sum(nats.values()), rel=1e-4)
 
 
-def test_likely_text_is_foretold_better_than_jumbled(tmp_path: Path) -> None:
-    plain = conversation("What do you think about that?", "I think it's a really good question.")
-    jumbled = conversation("that think What about you do?", "good really I a it's question think.")
-    better, worse = (read_by_model(MODEL_PATH, [one])["all"] for one in (plain, jumbled))
-    assert better.bits_per_character < worse.bits_per_character
-    assert better.perplexity == pytest.approx(math.exp(better.nats / better.tokens))
-
-
-def test_text_longer_than_the_context_is_read_in_parts() -> None:
-    long = conversation(*["So what do you make of it all?", "It was a good year for tea."] * 200)
-    read = read_by_model(MODEL_PATH, [long])
-    assert read["host"].characters == 200 * len(" So what do you make of it all?")
+def test_text_longer_than_the_context_is_read_in_parts(model: Path) -> None:
+    long = conversation(*["So what do you make of it all?", "It was a good year for tea."] * 60)
+    read = read_by_model(NamedModel("tiny", model), [long])
+    assert read["host"].characters == 60 * len("So what do you make of it all?")
     assert read["host"].tokens + read["guest"].tokens == read["all"].tokens > 2048
 
 
-def test_an_instruct_model_reads_lines_of_a_script(tmp_path: Path) -> None:
-    path = tiny_gguf.write_tiny_gguf(
-        tmp_path / "instruct.gguf",
-        dialogue=False,
-        chat_template=tiny_gguf.CHATML,
-        context_tokens=2048,
-    )
-    read = read_by_model(path, [conversation("Is it tea?", "It's hot, né?")])
-    # byte-level: a token a byte, the line's end among them, which is no character
-    assert read["guest"].tokens == len(" It's hot, né?\n".encode())
+def test_a_large_model_reads_lines_of_a_script(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commission, "SMALL_PARAMETERS", 1)  # every model is large
+    read = read_by_model(NamedModel("tiny", model), [conversation("Tea?", "It's hot, né?")])
     assert read["guest"].characters == len(" It's hot, né?")
+    assert read["guest"].tokens > 3
 
 
 # -- what people really said -----------------------------------------------------------------------
@@ -215,12 +209,11 @@ def test_models_talk_from_the_same_openings(comparison: Comparison) -> None:
 
 
 def test_the_figures_are_those_of_the_files_and_of_what_was_said(comparison: Comparison) -> None:
-    quantised, base = comparison.models
-    assert base.size_bytes == MODEL_PATH.stat().st_size
-    assert quantised.size_bytes < base.size_bytes
-    # four bits know less than eight
-    assert quantised.held_out["all"].nats > base.held_out["all"].nats
-    assert quantised.held_out["all"].characters == base.held_out["all"].characters
+    tuned, base = comparison.models
+    assert (tuned.kind, base.kind) == ("chat", "chat")
+    assert tuned.size_bytes == base.size_bytes > 100_000
+    assert tuned.held_out["all"].nats != base.held_out["all"].nats
+    assert tuned.held_out["all"].characters == base.held_out["all"].characters
     for model, conversations in zip(comparison.models, comparison.conversations, strict=True):
         added = [t for c, o in zip(conversations, comparison.openings, strict=True)
                  for t in c.turns[len(o.turns) :]]  # fmt: skip
@@ -250,9 +243,9 @@ def test_the_same_seeds_give_the_same_figures(
 
 def test_what_a_model_says_out_of_its_training_text_is_found(tmp_path: Path) -> None:
     run = make_show(tmp_path)
-    export_builtin(run)
+    export_tiny(run)
     options = CompareOptions(questions=("Why do people drink tea?",), turns=4)
-    names = ["Tea Talk", "builtin"]
+    names = ["Tea Talk", "Tea Talk:base"]
     before = compare(tmp_path, names, options, Silence())
     said = max((turn.text for turn in before.conversations[0][0].turns[1:]), key=len)
     assert len(split_words(said)) >= 12
@@ -270,12 +263,14 @@ def test_what_a_model_says_out_of_its_training_text_is_found(tmp_path: Path) -> 
     assert copied.longest[0].text == " ".join(split_words(said))
 
 
-def test_files_without_a_show_are_compared_by_our_own_questions(tmp_path: Path) -> None:
+def test_files_without_a_show_are_compared_by_our_own_questions(
+    tmp_path: Path, model: Path
+) -> None:
     copy = tmp_path / "copy.gguf"
-    shutil.copyfile(MODEL_PATH, copy)
-    found = compare(tmp_path, ["builtin", str(copy)], CompareOptions(turns=3), Silence())
+    shutil.copyfile(model, copy)
+    found = compare(tmp_path, [str(model), str(copy)], CompareOptions(turns=3), Silence())
     assert found.real is None
-    assert [model.label for model in found.models] == ["builtin", "copy.gguf"]
+    assert [model.label for model in found.models] == ["tiny.gguf", "copy.gguf"]
     assert len(found.openings) == 3
     # the same file says the same
     assert found.conversations[0] == found.conversations[1]
@@ -286,7 +281,7 @@ def test_files_without_a_show_are_compared_by_our_own_questions(tmp_path: Path) 
 def test_a_model_that_was_trained_on_the_held_out_text_is_told(show: Run, home: Path) -> None:
     """The same recordings under another name, all of them to train on but other ones."""
     other = make_show(home, "Second Tea", hold_out=0)
-    export_builtin(other)
+    export_tiny(other)
     found = compare(home, ["Tea Talk", "Second Tea"], CompareOptions(turns=2), Silence())
     assert found.real is not None
     assert found.real.show == "tea-talk"
@@ -439,11 +434,11 @@ def test_the_command_writes_a_page_and_says_everything(
     show: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = ["show", "compare", "Tea Talk", "builtin", "--turns", "2", "--home", str(home)]
+    told = ["show", "compare", "Tea Talk", "Tea Talk:base", "--turns", "2", "--home", str(home)]
     done = CliRunner().invoke(app, [*told, "--question", "Why tea?", "--json"])
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout.splitlines()[-1])
-    page = tmp_path / "compare-tea-talk-builtin.html"
+    page = tmp_path / "compare-tea-talk-tea-talk-base.html"
     assert result["page"] == page.name
     read_page(page.read_text(encoding="utf-8"))
     model = result["models"][1]
@@ -463,7 +458,7 @@ def test_the_command_writes_a_page_and_says_everything(
 def test_a_page_that_cannot_be_written_is_a_sentence(show: Run, home: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     place = tmp_path / "file" / "page.html"
-    told = ["show", "compare", "builtin", "Tea Talk", "--turns", "2", "--question", "Why tea?"]
+    told = ["show", "compare", "Tea Talk:base", "Tea Talk", "--turns", "2", "--question", "Tea?"]
     done = CliRunner().invoke(app, [*told, "--output", str(place), "--home", str(home)])
     assert done.exit_code == 6
     assert "error: " in done.output
@@ -503,7 +498,7 @@ def evaluate_export_again(show: Run, first: Evaluation) -> Evaluation:
 
 def test_an_export_without_its_file_is_a_sentence(tmp_path: Path) -> None:
     run = make_show(tmp_path)
-    report: ExportReport = export_builtin(run)
+    report: ExportReport = export_tiny(run)
     (run.path / "export" / report.files[0].path).unlink()
     with pytest.raises(InputError, match="show export tea-talk"):
         evaluate_export(run, report)

@@ -4,9 +4,6 @@ import json
 import random
 from pathlib import Path
 
-from podcaster.dialogue import DialogueTemplate
-from podcaster.model import Role
-
 NOUNS = ("kettle", "leaf", "spring", "cup", "garden", "harbour", "lantern", "paper", "river")
 VERBS = ("holds", "keeps", "needs", "finds", "makes", "moves")
 
@@ -18,21 +15,17 @@ def say(draw: random.Random, words: int) -> str:
 
 
 def make_line(number: int, turns: int = 6, words: int = 12) -> dict[str, object]:
-    """One line of `dialogue.*.jsonl`, with messages and with the dialogue template's text."""
+    """One line of `dialogue.*.jsonl`."""
     draw = random.Random(number)
-    template = DialogueTemplate()
     names = ["Ann Host", f"Bob {NOUNS[number % len(NOUNS)].title()}"]
     topics = [NOUNS[number % len(NOUNS)], "tea"]
     messages = [{"role": "system", "content": f"Tea Talk: {number}.\nHost: {names[0]}."}]
-    text = template.format_header(names, topics)
     for turn in range(turns):
-        role: Role = "guest" if turn % 2 else "host"
         said = say(draw, words + turn)
         messages.append({"role": "assistant" if turn % 2 else "user", "content": said})
-        text += template.format_turn(role, said)
     return {
         "messages": messages, "names": names, "roles": ["host", "guest"], "keywords": topics,
-        "episode": f"On {topics[0]}", "show": "Tea Talk", "text": text,
+        "episode": f"On {topics[0]}", "show": "Tea Talk",
     }  # fmt: skip
 
 
@@ -40,12 +33,3 @@ def write_lines(path: Path, numbers: range, **shape: int) -> Path:
     """Write so many lines."""
     path.write_text("".join(json.dumps(make_line(n, **shape)) + "\n" for n in numbers))
     return path
-
-
-def forget_chat(base: Path) -> None:
-    """Make a dialogue model of one that also has a chat template."""
-    (base / "chat_template.jinja").unlink(missing_ok=True)
-    path = base / "tokenizer_config.json"
-    settings = json.loads(path.read_text())
-    settings.pop("chat_template", None)
-    path.write_text(json.dumps(settings))

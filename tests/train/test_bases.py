@@ -12,23 +12,12 @@ import pytest
 for library in ("torch", "transformers", "peft", "gguf", "accelerate"):
     pytest.importorskip(library, reason=f"training needs {library}: install podcaster[train]")
 
-import llama_cpp  # noqa: E402
-from tokenizers import Tokenizer  # noqa: E402
-
-from podcaster.builtin import MODEL_PATH  # noqa: E402
-from podcaster.dialogue import DialogueTemplate  # noqa: E402
 from podcaster.errors import InputError  # noqa: E402
 from podcaster.train.bases import (  # noqa: E402
-    Base,
     describe_base,
     find_base,
     hash_base,
     read_shape,
-)
-
-HARD_TEXT = (
-    '  We\'ve got\n\n 12,345.67\ttabs and 👩‍🚀🚀 "def f(x): return x**2" — Привет, שלום, '
-    "こんにちは नमस्ते they'll naïve\u00a0straße \r\n<|host|> Hi.<|end|><|guest|><|nothing|> "
 )
 
 
@@ -47,11 +36,6 @@ def load_tiny_models() -> ModuleType:
 tiny_models = load_tiny_models()
 
 
-@pytest.fixture(scope="module")
-def builtin(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    return find_base("builtin", tmp_path_factory.mktemp("base"))
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     tiny_models.make_model(tmp_path / "model", "llama-3", num_hidden_layers=1)
@@ -64,33 +48,6 @@ def edit(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps({k: v for k, v in value.items() if v is not None}))
 
 
-# -- the built-in model -------------------------------------------------------------------------
-
-
-def test_the_builtin_model_has_llama_cpps_token_ids(builtin: Base) -> None:
-    tokenizer: Tokenizer = Tokenizer.from_file(f"{builtin.folder}/tokenizer.json")
-    model = llama_cpp.Llama(str(MODEL_PATH), vocab_only=True, verbose=False)
-    try:
-        for text in (HARD_TEXT, *HARD_TEXT.split(), " ", "\n", "", "a" * 300):
-            wanted = model.tokenize(text.encode(), add_bos=False, special=True)
-            ids = tokenizer.encode(text, add_special_tokens=False).ids
-            assert ids == wanted, text
-            assert tokenizer.decode(ids, skip_special_tokens=False) == text
-    finally:
-        model.close()
-
-
-def test_the_builtin_model_is_a_dialogue_model_and_is_spelled_out_once(builtin: Base) -> None:
-    assert builtin.name == "builtin"
-    assert builtin.dialogue
-    assert builtin.context_tokens == 2048
-    shape = read_shape(Path(builtin.folder))
-    assert shape.vocabulary == builtin.vocabulary == 8192
-    assert 4e6 < shape.parameters < 8e6
-    assert find_base("builtin", Path(builtin.folder).parent) == builtin
-    assert not [p for p in Path(builtin.folder).parent.iterdir() if p.name.startswith(".")]
-
-
 # -- folders ------------------------------------------------------------------------------------
 
 
@@ -98,7 +55,6 @@ def test_the_builtin_model_is_a_dialogue_model_and_is_spelled_out_once(builtin: 
 def test_the_shape_of_a_family_counts_its_parameters(tmp_path: Path, family: str) -> None:
     model = tiny_models.make_model(tmp_path, family)
     base = describe_base("x", tmp_path)
-    assert not base.dialogue
     assert base.chat == tiny_models.CHAT_TEMPLATE
     assert (base.bos, base.eos) == ("<|begin|>", "<|end|>")
     assert base.context_tokens == 512
@@ -117,15 +73,10 @@ def test_what_a_config_leaves_out_is_as_its_class_has_it(tmp_path: Path) -> None
     assert read_shape(tmp_path).tied
 
 
-def test_a_model_without_a_chat_template_needs_the_tokens_of_a_dialogue(folder: Path) -> None:
+def test_a_model_without_a_chat_template_is_refused(folder: Path) -> None:
     (folder / "chat_template.jinja").unlink(missing_ok=True)
     edit(folder / "tokenizer_config.json", chat_template=None)
-    assert describe_base("x", folder).dialogue
-    path = folder / "tokenizer.json"
-    added = json.loads(path.read_text())["added_tokens"]
-    missing = DialogueTemplate().guest
-    edit(path, added_tokens=[one for one in added if one["content"] != missing])
-    with pytest.raises(InputError, match=r"neither a chat template nor the tokens of a dialogue"):
+    with pytest.raises(InputError, match=r"has no chat template.*Choose the instruct version"):
         describe_base("x", folder)
 
 
@@ -171,7 +122,7 @@ def test_what_is_not_here_is_told(
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError) as error:
-        find_base(name, tmp_path / "base")
+        find_base(name)
     assert told in str(error.value)
 
 

@@ -2,8 +2,16 @@
 
 import pytest
 
+from podcaster.errors import InputError
 from podcaster.train.bases import Shape
-from podcaster.train.estimates import choose_row_tokens, count_flops, estimate_memory, suggest
+from podcaster.train.estimates import (
+    Fitted,
+    choose_bf16,
+    count_flops,
+    estimate_memory,
+    fit_memory,
+    suggest,
+)
 from podcaster.train.options import TrainOptions
 
 LLAMA_8B = Shape(
@@ -23,7 +31,7 @@ QWEN_05B = Shape(
 def estimate(shape: Shape = LLAMA_8B, **changes: object) -> int:
     rank, row = int(changes.pop("rank", 16)), int(changes.pop("row", 8192))  # type: ignore[call-overload]
     per_value = int(changes.pop("bytes_per_value", 2))  # type: ignore[call-overload]
-    options = TrainOptions(**changes)  # type: ignore[arg-type]
+    options = TrainOptions(**{"checkpointing": "on", **changes})  # type: ignore[arg-type]
     return estimate_memory(
         shape, options, rank=rank, row_tokens=row, bytes_per_value=per_value
     ).total
@@ -50,7 +58,7 @@ def test_more_needs_more() -> None:
     shapes = [estimate(shape) for shape in (QWEN_05B, LLAMA_1B, LLAMA_8B)]
     assert shapes == sorted(set(shapes))
     assert estimate(bytes_per_value=4) > estimate(bytes_per_value=2)
-    assert estimate(checkpointing=False) > estimate(checkpointing=True)
+    assert estimate(checkpointing="off") > estimate(checkpointing="on")
     assert estimate(quantise_base="4bit") < estimate(quantise_base="no") - 8_000_000_000
 
 
@@ -60,22 +68,49 @@ def test_what_people_train_on_their_cards_is_foretold_to_fit() -> None:
     assert estimate(LLAMA_1B, row=4096) < 8e9
 
 
-def choose(free: float) -> int:
-    return choose_row_tokens(
-        LLAMA_8B, TrainOptions(), rank=16, context=4096, longest=1500, bytes_per_value=2,
-        free_bytes=int(free),
+def fit(free: float, shape: Shape = LLAMA_8B, *, gpu: bool = True, **told: object) -> Fitted:
+    return fit_memory(
+        shape, TrainOptions(**told), rank=16, context=4096, longest=1500,  # type: ignore[arg-type]
+        free_bytes=int(free), gpu=gpu, bf16=True,
     )  # fmt: skip
 
 
 def test_a_row_is_as_long_as_memory_allows() -> None:
     free = [5e9, 20e9, 22e9, 26e9, 80e9]
-    chosen = [choose(one) for one in free]
+    fitted = [fit(one, checkpointing="on") for one in free]
+    chosen = [one.row_tokens for one in fitted]
     assert chosen == sorted(chosen)
     assert chosen[0] == 1500
     assert chosen[-1] == 4 * 4096
     assert {4096, 8192} & set(chosen)
-    for memory, row in zip(free[1:], chosen[1:], strict=True):
-        assert estimate(row=row) <= memory or row == 1500
+    for memory, one in zip(free[1:], fitted[1:], strict=True):
+        assert one.memory.total <= memory or one.row_tokens == 1500
+    with pytest.raises(
+        InputError, match="Training x needs .*, and the GPU has 5.0 GB free"
+    ):
+        fitted[0].check("x", "the GPU")
+    fitted[-1].check("x", "the GPU")
+
+
+def test_activations_are_kept_where_memory_suffices() -> None:
+    found = [fit(free).options.checkpointing for free in (5e9, 20e9, 40e9, 80e9)]
+    assert found == ["on", "on", "off", "off"]
+    assert fit(5e9, checkpointing="off").options.checkpointing == "off"
+    assert fit(80e9, checkpointing="on").options.checkpointing == "on"
+
+
+def test_a_processor_takes_one_example_at_a_time() -> None:
+    assert fit(80e9, gpu=False).row_tokens == 1500
+    assert fit(80e9, gpu=False, row_tokens=3000).row_tokens == 3000
+
+
+def test_a_tiny_model_on_a_processor_stays_in_float32() -> None:
+    for able in (False, True):
+        assert choose_bf16("auto", 135_000_000, gpu=False, able=able) == able
+        assert not choose_bf16("auto", 5_000_000, gpu=False, able=able)
+        assert choose_bf16("auto", 5_000_000, gpu=True, able=able) == able
+        assert choose_bf16("bf16", 5_000_000, gpu=False, able=able)
+        assert not choose_bf16("fp32", 135_000_000, gpu=True, able=able)
 
 
 def test_operations_are_four_a_parameter_and_what_attention_takes() -> None:
@@ -95,13 +130,13 @@ def test_operations_are_four_a_parameter_and_what_attention_takes() -> None:
         (10e9, {}, True, 'quantise_base = "4bit"'),
         (10e9, {}, False, "smaller `--base`, or a machine"),
         (3e9, {"quantise_base": "4bit"}, True, "smaller `--base`, or a machine"),
-        (19e9, {"checkpointing": False}, True, "checkpointing = true"),
+        (19e9, {"checkpointing": "off"}, True, 'checkpointing = "on"'),
         (17e9, {}, True, "smaller `--context`"),
     ],
 )
 def test_what_helps_is_suggested(
     free: float, told: dict[str, object], gpu: bool, expected: str
 ) -> None:
-    options = TrainOptions(**told)  # type: ignore[arg-type]
+    options = TrainOptions(**{"checkpointing": "on", **told})  # type: ignore[arg-type]
     memory = estimate_memory(LLAMA_8B, options, rank=16, row_tokens=4096, bytes_per_value=2)
     assert expected in suggest(memory, int(free), options, gpu=gpu)

@@ -23,9 +23,10 @@ from podcaster.train import checkpoints  # noqa: E402
 from podcaster.train.bases import Base, describe_base  # noqa: E402
 from podcaster.train.checkpoints import Point, load_checkpoint  # noqa: E402
 from podcaster.train.engine import Alone  # noqa: E402
-from podcaster.train.loop import FLOOR, Ended, Plan, Trainer, schedule  # noqa: E402
+from podcaster.train.loop import Ended, Plan, Trainer  # noqa: E402
 from podcaster.train.network import Network, RowLoss  # noqa: E402
 from podcaster.train.options import TrainOptions  # noqa: E402
+from podcaster.train.schedule import FLOOR, schedule  # noqa: E402
 from podcaster.train.spelling import GUEST, HOST, Example  # noqa: E402
 from podcaster.train.stage import read_examples  # noqa: E402
 
@@ -56,7 +57,6 @@ class Place:
 
     def __init__(self, folder: Path) -> None:
         tiny_models.make_model(folder / "base", "llama-3", num_hidden_layers=2)
-        shows.forget_chat(folder / "base")
         self.base: Base = describe_base("tiny", folder / "base")
         shows.write_lines(folder / "train.jsonl", range(16), turns=2, words=5)
         shows.write_lines(folder / "validation.jsonl", range(100, 104), turns=2, words=5)
@@ -74,7 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 def make_plan(place: Place, **changes: Any) -> Plan:
     told: dict[str, Any] = {
-        "max_steps": 9, "epochs": 50.0, "precision": "fp32", "checkpointing": False,
+        "max_steps": 9, "epochs": 50.0, "precision": "fp32", "checkpointing": "off",
         "patience": 0, "dropout": 0.1, "evaluations": 1,
     }  # fmt: skip
     of_plan = set(Plan.__dataclass_fields__)

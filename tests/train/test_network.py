@@ -4,7 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -54,9 +54,9 @@ def make_examples(vocabulary: int, lengths: tuple[int, ...]) -> list[Example]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("checkpointing", ["off", "on"])
 def test_a_packed_row_costs_what_its_sequences_cost_alone(
-    tmp_path: Path, family: str, checkpointing: bool
+    tmp_path: Path, family: str, checkpointing: Literal["off", "on"]
 ) -> None:
     model = make_model(tmp_path, family)
     options = TrainOptions(checkpointing=checkpointing, precision="fp32")

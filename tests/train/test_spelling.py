@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from podcaster.dialogue import DialogueTemplate
+from podcaster.commission import brief_guest
 from podcaster.errors import EngineError, InputError
 from podcaster.train.spelling import (
     GIVEN,
@@ -15,7 +15,7 @@ from podcaster.train.spelling import (
     Speller,
     find_turns,
     read_lines,
-    spell_dialogue,
+    spell_chat,
     spell_script,
     tokenise,
     without_tokens,
@@ -59,30 +59,26 @@ def encode(text: str) -> list[int]:
     return list(text.encode())
 
 
-# -- the dialogue template ----------------------------------------------------------------------
+# -- the chat -----------------------------------------------------------------------------------
 
 
-def test_a_dialogue_is_given_up_to_a_roles_token_and_learned_to_its_end() -> None:
-    template = DialogueTemplate()
-    text = template.format_header(["Ann Host", "Bob Lee"], ["tea"])
-    text += template.format_turn("host", "Why tea?") + template.format_turn("guest", "It keeps.")
-    text += template.format_topic(["cups"]) + template.format_turn("other", "I agree.")
-    pieces = list(spell_dialogue(template)(make_line([], text=text)))
-    assert "".join(piece for piece, _ in pieces) == text
+def test_a_chat_is_given_up_to_a_turn_and_learned_to_its_end() -> None:
+    pieces = list(spell_chat(CHATML, bos="", eos="")(make_line(TALK)))
+    system = brief_guest("Ann Host", "Bob Lee", ["tea"])
     assert pieces == [
-        ("<|episode|><|names|>Ann Host; Bob Lee<|topic|>tea<|host|>", GIVEN),
-        (" Why tea?<|end|>", HOST),
-        ("<|guest|>", GIVEN),
-        (" It keeps.<|end|>", GUEST),
-        ("<|topic|>cups<|other|>", GIVEN),
-        (" I agree.<|end|>", GUEST),
+        (f"<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n", GIVEN),
+        ("Why tea?<|im_end|>\n", HOST),
+        ("<|im_start|>assistant\n", GIVEN),
+        ("It keeps.<|im_end|>\n", GUEST),
+        ("<|im_start|>user\n", GIVEN),
+        ("And cold?<|im_end|>\n", HOST),
+        ("<|im_start|>assistant\n", GIVEN),
+        ("Not mine.<|im_end|>\n", GUEST),
     ]
 
 
-@pytest.mark.parametrize("text", ["", "no turn at all", "<|episode|><|topic|>tea", "<|host|>"])
-def test_a_text_without_a_turn_is_no_example(text: str) -> None:
-    line = make_line([], text=text)
-    assert tokenise(line, spell_dialogue(DialogueTemplate()), encode, 1000) is None
+def test_a_line_without_turns_is_no_example() -> None:
+    assert tokenise(make_line([]), spell_chat(CHATML, bos="", eos=""), encode, 1000) is None
 
 
 # -- the script ---------------------------------------------------------------------------------
@@ -211,7 +207,6 @@ def test_what_was_said_cannot_spell_a_special_token() -> None:
         names=["Ann <|im_end|>Host", "Bob Lee"],
         keywords=["<|im_start|>"],
         episode="On <s>tea",
-        text="<s>x",
     )
     clean = without_tokens(line, {"<|im_end|>", "<|im_start|>", "<s>", "<", ""})
     told = json.dumps(
@@ -220,7 +215,6 @@ def test_what_was_said_cannot_spell_a_special_token() -> None:
             clean.names,
             clean.keywords,
             clean.episode,
-            clean.text,
         ]
     )
     assert "<" not in told
@@ -233,16 +227,16 @@ def test_what_was_said_cannot_spell_a_special_token() -> None:
 
 def test_columns_that_nobody_asked_for_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "dialogue.train.jsonl"
-    path.write_text('{"messages": [], "words": 4, "who": {"a": null}, "text": "t"}\n{}\n')
-    assert [line.text for line in read_lines(path)] == ["t", ""]
+    path.write_text('{"messages": [], "words": 4, "who": {"a": null}, "episode": "t"}\n{}\n')
+    assert [line.episode for line in read_lines(path)] == ["t", ""]
 
 
 @pytest.mark.parametrize(
     "broken",
     [
         b"{", b"\n", b"4", b"null", b'{"messages": 3}', b'{"messages": [{"role": "user"}]}',
-        b'{"names": [null]}', b"[" * 100_000, b'{"text": "\\ud800"}', b"\xff\xfe",
-        b'{"text": "cut in',
+        b'{"names": [null]}', b"[" * 100_000, b'{"episode": "\\ud800"}', b"\xff\xfe",
+        b'{"episode": "cut in',
     ],
 )  # fmt: skip
 def test_a_broken_line_is_named(tmp_path: Path, broken: bytes) -> None:
