@@ -19,8 +19,8 @@ from typing import Any
 
 import llama_cpp.llama_cpp as lib
 
-from podcaster.builtin import MODEL_PATH
 from podcaster.progress import Silence
+from podcaster.setup.cache import find_adapter, find_model
 from podcaster.units import count_words
 from podcaster.write.llama_cpp import LlamaCppWriter
 from podcaster.write.options import WriteOptions
@@ -110,8 +110,8 @@ def main() -> None:
     parser.add_argument("--model", default="builtin")
     parser.add_argument("--rounds", type=int, default=5)
     settings = parser.parse_args()
-    path = str(MODEL_PATH) if settings.model == "builtin" else settings.model
-    writer = LlamaCppWriter(path)
+    model = settings.model
+    writer = LlamaCppWriter(str(find_model(model)), adapter=find_adapter(model))
 
     results: list[WriteResult] = []
 

@@ -125,7 +125,7 @@ class WriteStage:
                 return call(taken, None, pace=pace)
         model, adapter = find_model(options.model), find_adapter(options.model)
         if options.model != "builtin":
-            # beside a show's model lies the index of the text that it was trained on
+            # by its place it is known what a show's model was trained on
             options = msgspec.structs.replace(options, model=str(model))
         settings = {
             "path": str(model),

@@ -7,21 +7,19 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from podcaster.errors import InputError
-from recipes.mini import sources
-from recipes.mini.sources import (
-    AUDIENCE,
-    REPORTER,
+from recipes.writer import archives
+from recipes.writer.archives import (
     FrontMatter,
     NameResolver,
     TextFile,
-    Turn,
     detect_layout,
     parse_changelog,
     parse_named,
-    parse_speech,
     read_archive,
     read_front_matter,
 )
+from recipes.writer.speeches import REPORTER, parse_speech
+from recipes.writer.turns import AUDIENCE, Turn
 
 HEAD = """---
 title: "Ann Smith: on bread"
@@ -63,7 +61,7 @@ def speakers(turns: tuple[Turn, ...]) -> list[str]:
 def test_an_archive_is_streamed_and_only_plain_text_files_of_some_size_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sources, "LARGEST_EPISODE_BYTES", 1_000)
+    monkeypatch.setattr(archives, "LARGEST_EPISODE_BYTES", 1_000)
     spoken = b"\xef\xbb\xbf**Ann:** Hi\xff there.\r\n\r\n**Bob:** Yes.\0\n"
     files = {
         "README.md": spoken,
@@ -83,7 +81,7 @@ def test_broken_oversized_and_unknown_archives_are_refused(
     with pytest.raises(InputError, match=r"u\.tar\.xz holds no transcripts"):
         read_archive(unknown)
     archive = pack(tmp_path / "a.tar.xz", {"a/b.md": b"**Ann:** Hi.", "a/c.md": b"**Ann:** Ho."})
-    monkeypatch.setattr(sources, "LARGEST_ARCHIVE_BYTES", 20)
+    monkeypatch.setattr(archives, "LARGEST_ARCHIVE_BYTES", 20)
     with pytest.raises(InputError, match="more text than any archive"):
         read_archive(archive)
     archive.write_bytes(archive.read_bytes()[:60])

@@ -1,4 +1,4 @@
-"""The archives that stage 1 reads, and how each layout labels who speaks.
+"""The archives of transcripts that are read, and how each layout labels who speaks.
 
 Three layouts are known, told apart by content:
 
@@ -8,7 +8,7 @@ Three layouts are known, told apart by content:
 - `presidents`: plain texts that begin with `President: Name`; those with questions and answers are
   conversations (show `presidents`), the others speeches (show `speeches`).
 
-Texts come out as they are written: cleaning is left to `recipes.mini.corpus`.
+Texts come out as they are written: the program cleans them when it makes a dataset.
 """
 
 import difflib
@@ -18,25 +18,20 @@ import tarfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple, get_args
 
 from podcaster.errors import InputError, foreign
 from podcaster.units import count_words
+from recipes.writer.speeches import parse_speech
+from recipes.writer.turns import AUDIENCE, FEWEST_TURNS, Turn, cut_at, mark_sounds
 
 Layout = Literal["changelog", "bitcoin", "presidents"]
 
 LARGEST_EPISODE_BYTES = 4_000_000
 LARGEST_ARCHIVE_BYTES = 1_000_000_000  # of text: far more than any archive of transcripts has
 FIRST_YEAR = 1930  # older speeches are in another English
-REPORTER = "Reporter"  # whoever asks a president
-AUDIENCE = "Audience"  # whoever asks from a hall
-MODERATOR = "Moderator"
-SPEECHES = "speeches"
-PRESIDENTS = "presidents"
 MOST_LABELS = 100  # different ones in a file; more are no people
-FEWEST_TURNS = 12  # of a conversation
 FEWEST_NAMED_TURNS = 4  # of each of at least two named people in it
 FEWEST_LABELLED = 0.75  # the share of a file's words that is under labels
 FEWEST_NAMED = 0.7  # the share of the labelled words that named people say
@@ -44,13 +39,6 @@ LONGEST_MEAN_TURN_WORDS = 280  # more is a talk with questions
 
 _SUFFIXES = ("", ".md", ".txt")
 _CLOCK = r"[\[(]?\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?[\])]?"
-
-
-class Turn(NamedTuple):
-    """What one label stands before, as the archive writes both."""
-
-    speaker: str
-    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,25 +113,6 @@ def _layout_of(text: str) -> Layout | None:
     return "changelog" if _BOLD_LABEL.search(text, 0, 20_000) else None
 
 
-def _cut(text: str, labels: Sequence[re.Match[str]]) -> list[str]:
-    """The text after each label, up to the next."""
-    ends = [*(label.start() for label in labels[1:]), len(text)]
-    return [text[label.end() : end] for label, end in zip(labels, ends, strict=False)]
-
-
-_UNHEARD = re.compile(
-    r"[(<*_]{1,4}\s?(?:inaudible|unintelligible|crosstalk)\b[^()<>*_\n]{0,30}[)>*_]{1,4}", re.I
-)
-_SOUND = re.compile(
-    r"\((?i:laugh(?:s|ter|ing)?|applause|ad removed|booing|cheers)\b[^()\n]{0,40}\)"
-)
-
-
-def _mark_sounds(text: str) -> str:
-    """Write what was not heard as the cleaning of turns knows it, and drop other sounds."""
-    return _SOUND.sub(" ", _UNHEARD.sub("[inaudible]", text))
-
-
 # --- changelog
 
 _BOLD_LABEL = re.compile(r"^\*\*\s*([^*\n]{1,80}?)\s*(?::\s*\*\*|\*\*\s*:)\s*", re.MULTILINE)
@@ -152,7 +121,7 @@ _BOLD_LABEL = re.compile(r"^\*\*\s*([^*\n]{1,80}?)\s*(?::\s*\*\*|\*\*\s*:)\s*", 
 def parse_changelog(markdown: str) -> tuple[Turn, ...]:
     """Read `**Name:** text` paragraphs; a turn goes on until the next label."""
     labels = list(_BOLD_LABEL.finditer(markdown))
-    texts = _cut(markdown, labels)
+    texts = cut_at(markdown, labels)
     return tuple(Turn(m.group(1), text) for m, text in zip(labels, texts, strict=True))
 
 
@@ -311,9 +280,9 @@ def parse_named(matter: FrontMatter, people: Sequence[str] = ()) -> tuple[Turn, 
             kept.append((match, name))
         elif name[0].isupper() and (close := difflib.get_close_matches(name, often, n=1)):
             kept.append((match, close[0]))
-    texts = _cut(body, [match for match, _ in kept])
+    texts = cut_at(body, [match for match, _ in kept])
     turns = [
-        Turn(AUDIENCE if _is_audience(name) else name, _mark_sounds(_STAMP.sub(" ", text)))
+        Turn(AUDIENCE if _is_audience(name) else name, mark_sounds(_STAMP.sub(" ", text)))
         for (_, name), text in zip(kept, texts, strict=True)
         if text.strip()
     ]
@@ -382,128 +351,6 @@ def _regulars(matters: Iterable[FrontMatter]) -> list[str]:
         if n >= 2 and not _ANYBODY.match(name) and not known:
             regulars.append(name)
     return regulars
-
-
-# --- presidents
-
-_TITLES = (
-    r"(?:Mr|Mrs|Ms|Miss|Dr|Sec|MR|MRS|MS|MISS|DR|SEC|Governor|Senator|President|Vice President|"
-    r"Secretary|Admiral|General|Director|Administrator|Prime Minister|Chancellor)"
-)
-_ASKER_LABEL = r"(?P<asker>Q|QUESTION|Question|REPORTER|Reporter|THE PRESS|The Press)(?:[.:]\s|\s+)"
-_PRESIDENT_LABEL = (
-    r"(?P<president>THE PRESIDENT|The President|PRESIDENT(?: [A-Z]+)|MR\. PRESIDENT)[.:]\s"
-)
-_HALL_LABEL = r"(?P<hall>AUDIENCE(?: MEMBERS?)?|Audience(?: Members?)?|PARTICIPANTS?|CROWD)[.:]\s"
-_WORD = r"[A-Z][\w'’-]{1,20}"
-_OTHER_LABEL = (
-    rf"(?P<other>(?:{_TITLES}\.? {_WORD}(?: {_WORD})?"
-    r"|(?:[A-Z][A-Zc.'’-]{1,20} ){1,4}[A-Z][A-Zc'’-]{1,20}"
-    r"|(?:The|THE) [A-Z]\w{1,20}(?: (?:of )?[A-Z]\w{1,20}){0,4})"
-    r"(?:, ?[A-Z][A-Za-z ]{2,30})?)[.:]\s"
-)
-_PRESS_LABEL = (
-    r"(?P<press>[A-Z][a-z]{1,20} (?:[A-Z]\. )?[A-Z][A-Za-z]{1,20}, [A-Z][^:.\n]{2,50}):\s"
-)
-_SPEECH_LABEL = re.compile(
-    rf"^[ \t]*(?:{_ASKER_LABEL}|{_PRESIDENT_LABEL}|{_HALL_LABEL}|{_PRESS_LABEL}|{_OTHER_LABEL})",
-    re.MULTILINE,
-)
-_STAGE = re.compile(r"[(\[][A-Z][^()\[\]\n]{0,80}[.!]?[)\]]")
-_CALLED = re.compile(
-    rf"^[ \t]*(?:(?:Yes, |Okay, |All right, )?{_TITLES}\.? {_WORD}(?: {_WORD})?"
-    r"|(?:[A-Z][a-z'’-]{1,20} ){1,2}[A-Z][a-z'’-]{1,20})[.?,!]?[ \t]*$",
-    re.MULTILINE,
-)
-_HEADING = re.compile(
-    r"^[ \t]*[A-Z0-9][^.?!:,\"”\n]{0,70}[^.?!:,;)\"”\s-][ \t]*$|^[^a-z\n]{4,70}$", re.MULTILINE
-)
-
-
-def parse_speech(text: str) -> tuple[str, tuple[Turn, ...]]:
-    """Read one text that begins with `President: Name` as (show, turns).
-
-    With questions and answers the show is `presidents`, and whoever asks is `Reporter`; otherwise
-    it is `speeches`, and all is one turn of the president's.
-    """
-    head, _, body = text.partition("\n")
-    president = head.partition(":")[2].strip() or "President"
-    body = _HEADING.sub("", _STAGE.sub(" ", _mark_sounds(body)))
-    labels = _find_labels(body, president)
-    start = labels[0][0].start() if labels else len(body)
-    before = _drop_calls(body[:start])
-    moderated = any(speaker == MODERATOR for _, speaker in labels)
-    turns = [Turn(MODERATOR if moderated else president, before)] if before.strip() else []
-    texts = _cut(body, [match for match, _ in labels])
-    for (_, speaker), said in zip(labels, texts, strict=True):
-        if speaker != AUDIENCE and (said := _drop_calls(said)).strip():
-            turns.append(Turn(speaker, said))
-    pace = sum(a.speaker != b.speaker for a, b in pairwise(turns))
-    if pace < FEWEST_TURNS - 1:
-        own = "\n\n".join(turn.text for turn in turns if turn.speaker == president)
-        return SPEECHES, (Turn(president, own),)
-    return PRESIDENTS, tuple(turns)
-
-
-_NO_FIRST_NAME = re.compile(
-    rf"(?:{_TITLES}|The|And|But|Or|To|Commissioner|Congressman|Congresswoman|Ambassador|Comrade|Fire"
-    r"|Government|Justice|Senator|Judge|Professor|Candidate|Mayor|Representative|Chairman|Thank|Thanks|Yes|No|Well)$"
-)
-
-
-def _drop_calls(text: str) -> str:
-    """Without lines that only call upon the next to ask: `Mr. Smith.`, `Ann Smith?`."""
-    return _CALLED.sub("", text)
-
-
-def _find_labels(body: str, president: str) -> list[tuple[re.Match[str], str]]:
-    found = list(_SPEECH_LABEL.finditer(body))
-    surname = president.split()[-1].upper()
-    running = any((match["other"] or "").upper() == f"MR. {surname}" for match in found)
-    # A candidate who is president only later debates with the one who is president then.
-    incumbent = _incumbent(body, president) if running else president
-    tally = Counter(match["other"] for match in found if match["other"])
-    people = {
-        label: _person(label, president, body)
-        for label, n in tally.most_common(MOST_LABELS)
-        if n >= 2 or "MODERATOR" in label
-    }
-    labels = []
-    for match in found:
-        if match["asker"] or match["press"]:
-            labels.append((match, REPORTER))
-        elif match["hall"]:
-            labels.append((match, AUDIENCE))
-        elif match["president"]:
-            labels.append((match, incumbent))
-        elif match["other"] in people:
-            labels.append((match, people[match["other"]]))
-    return labels
-
-
-def _incumbent(body: str, candidate: str) -> str:
-    for match in re.finditer(r"\bPresident ([A-Z][a-z]+ (?:[A-Z]\. )?[A-Z][a-z]+)\b", body):
-        if match[1].split()[-1] != candidate.split()[-1]:
-            return match[1]
-    return "Mr President"
-
-
-def _person(label: str, president: str, body: str) -> str:
-    """The name behind `MR. SMITH`, in full if the text says it somewhere."""
-    label = label.split(",")[0].strip()
-    if label.upper() in ("THE MODERATOR", "MODERATOR"):
-        return MODERATOR
-    surname = label.split()[-1]
-    if surname.upper() == president.split()[-1].upper():
-        return president
-    if not label.upper().startswith(("THE ", "VICE ", "SECRETARY OF")):
-        pattern = rf"\b([A-Z][a-z]+) (?:[A-Z]\. )?((?i:{re.escape(surname)}))\b"
-        full = Counter((m[1], m[2]) for m in re.finditer(pattern, body))
-        for (first, last), _ in full.most_common():
-            if last[0].isupper() and not last.isupper() and not _NO_FIRST_NAME.match(first):
-                return f"{first} {last}"
-    words = label.title() if label.isupper() else label
-    return re.sub(r"^(Mr|Mrs|Ms|Dr)\. ", r"\1 ", words)
 
 
 def _read_presidents(files: Iterable[TextFile]) -> Iterator[Transcript]:
