@@ -86,7 +86,7 @@ def test_a_row_is_as_long_as_memory_allows() -> None:
     for memory, one in zip(free[1:], fitted[1:], strict=True):
         assert one.memory.total <= memory or one.row_tokens == 1500
     with pytest.raises(
-        InputError, match="Training x needs .*, and the GPU has 5.0 GB free"
+        InputError, match=r"Training x needs about .*, and the GPU has 5\.0 GB free"
     ):
         fitted[0].check("x", "the GPU")
     fitted[-1].check("x", "the GPU")
