@@ -17,6 +17,7 @@ from podcaster.errors import ConfigError, EngineError
 from podcaster.write.chat_template import ChatTemplate
 
 LONGEST_CONTEXT_TOKENS = 8192
+LONGEST_CHAT_TOKENS = 2048  # a small model is shown its last turns, twice over at most
 SHORTEST_CONTEXT_TOKENS = 256
 MOST_PARALLEL = 64
 BATCH_TOKENS = 512
@@ -130,7 +131,9 @@ def _edges(vocab: Any) -> dict[str, str]:
 def choose_context_tokens(model: Any, path: Path, wanted: int) -> int:
     """The context to use; `wanted` 0: the model's own, within reason. Raises ConfigError."""
     trained = int(lib.llama_model_n_ctx_train(model))
-    window = wanted or min(trained, LONGEST_CONTEXT_TOKENS)
+    small = choose_form(count_parameters(model)) == "chat"
+    longest = LONGEST_CHAT_TOKENS if small else LONGEST_CONTEXT_TOKENS
+    window = wanted or min(trained, longest)
     if wanted and not SHORTEST_CONTEXT_TOKENS <= wanted <= trained:
         raise ConfigError(
             f"write.context_tokens is {wanted}, but the model {path.name} takes from "
