@@ -1,11 +1,12 @@
 """Twenty episodes made and measured: heard right, varied, to the point, like real talk, repaired.
 
-    python bench/dialogue.py --home FOLDER [--details FILE] [--minutes M] [--first N]
-        [--until write] [-- OPTION OF `podcaster episode` …]
+    python bench/dialogue.py --home FOLDER … [--details FILE] [--minutes M] [--first N]
+        [-- OPTION OF `podcaster episode` …]
 
 Episodes are made by `python -m podcaster episode`, one after the other, with their number as the
-seed; those that FOLDER has already are measured again and not made again. With PYTHONPATH it is
-another checkout's program. Prints one JSON line of means; `--details` gets a line an episode.
+seed; those that a FOLDER has already are measured again and not made again, so that several sets
+can be compared within one run. With PYTHONPATH it is another checkout's program. Prints one JSON
+line of means a folder; `--details` gets a line an episode.
 
 `wer` is what Whisper tiny.en mishears of the finished MP3, in changes a word. `wording` are
 measures of `talks/wording.py`, beside those of as many words of real shows. `answers` and `topics`
@@ -34,13 +35,15 @@ sys.path.insert(0, str(ROOT))  # the benchmarks are not installed
 from bench.talks.conversation import Conversation, read_script, shorten  # noqa: E402
 from bench.talks.episodes import EPISODES, Job  # noqa: E402
 from bench.talks.hearing import Listener, word_error_rate  # noqa: E402
-from bench.talks.meaning import Embedder, measure_answers, measure_topics  # noqa: E402
+from bench.talks.meaning import Embedder, measure_answers, measure_topics, spread  # noqa: E402
 from bench.talks.shows import read_shows  # noqa: E402
 from bench.talks.telling import measure_telling  # noqa: E402
 from bench.talks.wording import measure_wording  # noqa: E402
 from podcaster.model import Script, parse  # noqa: E402
 from podcaster.talk.profile import measure_distance, measure_profile  # noqa: E402
 from podcaster.units import count_words  # noqa: E402
+
+STRETCHES = 40  # of real shows, one each
 
 Figures = dict[str, Any]
 
@@ -115,7 +118,9 @@ def compare_with_shows(
     """All that needs real talk beside the made; of shows, stretches as long as the episodes."""
     short = [shorten(talk) for talk in talks]
     words = [sum(count_words(turn.text) for turn in talk.turns) for talk in short]
-    stretches = [shorten(talk, round(statistics.median(words))) for talk in shows]
+    stretches = [
+        shorten(talk, round(statistics.median(words))) for talk in spread(shows, STRETCHES)
+    ]
     profiles = [
         measure_profile(turn for talk in group for turn in talk.turns)
         for group in (short, stretches)
@@ -167,7 +172,9 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--home", type=Path, default=Path("runs/dialogue"), help="a workspace")
+    parser.add_argument(
+        "--home", type=Path, action="append", required=True, help="a workspace; repeatable"
+    )
     parser.add_argument("--details", type=Path, help="a file for a JSON line an episode")
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--first", type=int, default=len(EPISODES), help="only so many")
@@ -175,34 +182,43 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Make, measure and print the line."""
-    given = read_arguments()
-    home = given.home.resolve()
+def measure_home(home: Path, given: argparse.Namespace) -> tuple[list[Conversation], Figures]:
+    """Make and measure the episodes of one workspace; what was said in them, and the figures."""
     home.mkdir(parents=True, exist_ok=True)
     listener = Listener()
-    talks, episodes, failures = [], [], []
+    talks: list[Conversation] = []
+    episodes: list[Figures] = []
+    failures: list[str] = []
     for number, job in enumerate(EPISODES[: given.first], 1):
         made = make_episode(home, number, job, given.minutes, given.options)
         print(f"{number}: {made.get('error', made['wall_s'])}", file=sys.stderr, flush=True)
         if "error" in made:
             failures.append(made["error"])
             continue
-        script, figures = measure_episode(
-            made, given.minutes, listener, home / f"{number:02d}.heard.txt"
-        )
+        heard = home / f"{number:02d}.heard.txt"
+        script, figures = measure_episode(made, given.minutes, listener, heard)
         talk = read_script(script, f"{number:02d}", " and ".join(job.topics))
         talks.append(talk)
         figures["wording"] = measure_wording(shorten(talk))
-        episodes.append({"episode": number, "guest": job.guest, **figures})
+        episodes.append({"home": home.name, "episode": number, "guest": job.guest, **figures})
     if given.details:
-        given.details.write_text("".join(json.dumps(one) + "\n" for one in episodes), "utf-8")
-    line: Figures = {"bench": "dialogue", "failed": failures, "minutes": given.minutes}
-    if episodes:
-        line |= summarise(episodes)
-        shows = read_shows()
-        line |= compare_with_shows(talks, shows, Embedder()) if shows else {}
-    print(json.dumps(line))
+        with given.details.open("a", encoding="utf-8") as details:
+            details.writelines(json.dumps(one) + "\n" for one in episodes)
+    line: Figures = {"bench": "dialogue", "home": home.name, "minutes": given.minutes}
+    line["failed"] = failures
+    return talks, line | (summarise(episodes) if episodes else {})
+
+
+def main() -> None:
+    """Make, measure and print the lines."""
+    given = read_arguments()
+    measured = [measure_home(home.resolve(), given) for home in given.home]
+    shows = read_shows()
+    embedder = Embedder() if shows else None
+    for talks, line in measured:
+        if talks and embedder:
+            line |= compare_with_shows(talks, shows, embedder)
+        print(json.dumps(line), flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from podcaster.write.sentences import split_sentences
 FEWEST_WORDS = 5  # of a turn that is looked at: "Yeah." is no turn of a script
 MOST_WORDS = 60  # of a turn that are looked at; real people go on for minutes
 QUESTION_WORDS = 40
+EDGE_TURNS = 3  # of a chapter that does no more than greet or take leave
 ANSWER_WORDS = 15  # of a real answer, at least: hosts of scripts ask nothing that a "yes" answers
 
 
@@ -29,9 +30,17 @@ class Conversation:
 
 
 def read_script(script: Script, name: str, topic: str) -> Conversation:
-    """A script without its greeting and farewell, which the program has written itself."""
+    """A script without its greeting and farewell, which the program has written itself.
+
+    They are the first and the last chapter where those are short.
+    """
     roles: dict[str, Role] = {speaker.id: speaker.role for speaker in script.speakers}
-    chapters = script.chapters[1:-1] if len(script.chapters) > 2 else script.chapters
+    edges = (script.chapters[0], script.chapters[-1])
+    chapters = [
+        chapter
+        for chapter in script.chapters
+        if chapter not in edges or len(chapter.turns) > EDGE_TURNS
+    ] or script.chapters
     return Conversation(
         name=name,
         topic=topic,

