@@ -1,4 +1,3 @@
-import itertools
 import json
 import os
 import signal
@@ -9,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from podcaster.builtin import MODEL_PATH
 from podcaster.errors import ConfigError, EngineError, InputError
 from podcaster.model import to_json
 from podcaster.progress import Silence
-from podcaster.units import count_words, split_words
+from podcaster.units import count_words
 from podcaster.write.disclosure import is_disclosed
 from podcaster.write.llama_cpp import LlamaCppWriter
 from podcaster.write.markdown import format_script, parse_script
@@ -22,7 +20,6 @@ from podcaster.write.options import WriteOptions
 from podcaster.write.sentences import split_sentences
 from podcaster.write.stage import write
 
-SPEECHES = Path(__file__).parents[3] / "shared" / "data" / "speeches"
 GUEST = "Ada Lovelace"
 
 
@@ -51,15 +48,6 @@ def run(tmp_path: Path, pace: Any) -> Any:
     return run
 
 
-@pytest.fixture
-def builtin_writer() -> Any:
-    if not MODEL_PATH.is_file():
-        pytest.skip("the built-in model is not in this tree")
-    writer = LlamaCppWriter(str(MODEL_PATH))
-    yield writer
-    writer.close()
-
-
 def check_episode(result: Any, minutes: float) -> None:
     """What is true of every written episode."""
     script = result.script
@@ -79,28 +67,20 @@ def check_episode(result: Any, minutes: float) -> None:
 
 
 @pytest.mark.parametrize("minutes", [1, 2, 7])
-def test_a_dialogue_model_writes_an_episode(
-    run: Any, dialogue_writer: LlamaCppWriter, minutes: float
+def test_a_small_model_is_led_through_an_episode(
+    run: Any, chat_writer: LlamaCppWriter, minutes: float
 ) -> None:
-    result = run(dialogue_writer, minutes=minutes, topics=("rockets",))
+    result = run(chat_writer, minutes=minutes, topics=("rockets",))
     check_episode(result, minutes)
     assert result.counts["candidates"] >= 8
     assert result.script.title == "Ada Lovelace on rockets"
-    assert result.script.model_sha256 == dialogue_writer.model.sha256
-
-
-def test_a_tuned_model_asks_its_own_questions(run: Any, dialogue_writer: LlamaCppWriter) -> None:
-    result = run(dialogue_writer, model="some/show.gguf", minutes=4)
-    check_episode(result, 4)
-    assert result.counts["candidates"] >= 8 * result.counts["turns"]
-    led = run(dialogue_writer, minutes=4, draft="led.jsonl")
-    assert led.counts["turns"] != result.counts["turns"]
+    assert result.script.model_sha256 == chat_writer.model.sha256
 
 
 def test_a_host_asks_one_question_at_a_time(
-    run: Any, dialogue_writer: LlamaCppWriter, tmp_path: Path
+    run: Any, chat_writer: LlamaCppWriter, tmp_path: Path
 ) -> None:
-    result = run(dialogue_writer, model="some/show.gguf", minutes=4)
+    result = run(chat_writer, minutes=4)
     steps = [json.loads(line) for line in (tmp_path / "draft.jsonl").read_text().splitlines()]
     settled = {step["value"]["text"] for step in steps if step["key"] != "fingerprint"}
     host = [turn.text for turn in result.script.turns() if turn.speaker == "host"]
@@ -111,60 +91,59 @@ def test_a_host_asks_one_question_at_a_time(
 
 
 @pytest.mark.parametrize("minutes", [2, 6])
-def test_an_instruct_model_writes_an_episode(
-    run: Any, instruct_writer: LlamaCppWriter, minutes: float
+def test_a_large_model_writes_an_episode(
+    run: Any, script_writer: LlamaCppWriter, minutes: float
 ) -> None:
-    result = run(instruct_writer, minutes=minutes, topics=("rockets",))
+    result = run(script_writer, minutes=minutes, topics=("rockets",))
     check_episode(result, minutes)
     assert result.counts["tokens_sampled"] > 100
 
 
 def test_a_long_episode_outgrows_the_context(
-    run: Any, instruct_writer: LlamaCppWriter, dialogue_writer: LlamaCppWriter
+    run: Any, chat_gguf: Path, chat_writer: LlamaCppWriter, open_large: Any
 ) -> None:
-    check_episode(run(dialogue_writer, minutes=12), 12)
-    result = run(instruct_writer, minutes=14, draft="other.jsonl")
-    check_episode(result, 14)
+    check_episode(run(chat_writer, minutes=8), 8)
+    large = open_large(chat_gguf, context_tokens=1024)
+    result = run(large, minutes=8, draft="other.jsonl")
+    check_episode(result, 8)
 
 
-def test_an_instruct_model_is_told_of_the_notes(
-    run: Any, instruct_writer: LlamaCppWriter, tmp_path: Path
+def test_a_large_model_is_told_of_the_notes(
+    run: Any, script_writer: LlamaCppWriter, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.txt"
     path.write_text("The rocket engine burned fuel in the tank for nine minutes. " * 3)
-    check_episode(run(instruct_writer, notes=read_notes([str(path)])), 2)
+    check_episode(run(script_writer, notes=read_notes([str(path)])), 2)
 
 
-def test_the_same_seed_writes_the_same_bytes(run: Any, dialogue_gguf: Path) -> None:
+def test_the_same_seed_writes_the_same_bytes(run: Any, chat_gguf: Path) -> None:
     scripts = []
     for draft in "ab":
-        writer = LlamaCppWriter(str(dialogue_gguf))
+        writer = LlamaCppWriter(str(chat_gguf))
         scripts.append(to_json(run(writer, minutes=3, draft=draft).script))
         writer.close()
     assert scripts[0] == scripts[1]
 
 
-def test_another_seed_writes_another_script(run: Any, dialogue_writer: LlamaCppWriter) -> None:
-    first = run(dialogue_writer, draft="a")
-    assert first.script.chapters != run(dialogue_writer, seed=2, draft="b").script.chapters
+def test_another_seed_writes_another_script(run: Any, chat_writer: LlamaCppWriter) -> None:
+    first = run(chat_writer, draft="a")
+    assert first.script.chapters != run(chat_writer, seed=2, draft="b").script.chapters
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.93])
-@pytest.mark.parametrize("kind", ["dialogue", "instruct"])
+@pytest.mark.parametrize("form", ["chat", "script"])
 def test_a_torn_draft_ends_in_the_same_bytes(
-    run: Any, dialogue_gguf: Path, instruct_gguf: Path, tmp_path: Path, share: float, kind: str
+    run: Any, chat_gguf: Path, open_large: Any, tmp_path: Path, share: float, form: str
 ) -> None:
-    model = str(dialogue_gguf if kind == "dialogue" else instruct_gguf)
-    minutes = 9 if kind == "dialogue" else 4
-    writer = LlamaCppWriter(model)
-    whole = to_json(run(writer, minutes=minutes).script)
-    writer.close()
+    def write_once() -> Any:
+        writer = LlamaCppWriter(str(chat_gguf)) if form == "chat" else open_large(chat_gguf)
+        return run(writer, minutes=4)
+
+    whole = to_json(write_once().script)
     draft = tmp_path / "draft.jsonl"
     data = draft.read_bytes()
     draft.write_bytes(data[: int(len(data) * share)])
-    writer = LlamaCppWriter(model)
-    result = run(writer, minutes=minutes)
-    writer.close()
+    result = write_once()
     assert to_json(result.script) == whole
     assert draft.read_bytes() == data
     assert result.counts["reused"] > 0 or share == 0.1
@@ -202,11 +181,11 @@ print(result.script)
 
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_script(
-    dialogue_gguf: Path, tmp_path: Path
+    chat_gguf: Path, tmp_path: Path
 ) -> Any:
     def start(draft: Any, stop_s: Any) -> Any:
         return subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(dialogue_gguf), str(tmp_path / draft), str(stop_s)],
+            [sys.executable, "-c", KILLED, str(chat_gguf), str(tmp_path / draft), str(stop_s)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -227,81 +206,19 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_script(
     assert resumed.startswith("Script(")
 
 
-def test_a_finished_draft_needs_no_sampling(run: Any, dialogue_writer: LlamaCppWriter) -> None:
-    first = run(dialogue_writer)
-    again = run(dialogue_writer)
+def test_a_finished_draft_needs_no_sampling(run: Any, chat_writer: LlamaCppWriter) -> None:
+    first = run(chat_writer)
+    again = run(chat_writer)
     assert again.script == first.script
     assert again.counts["tokens_sampled"] == 0
 
 
 def test_a_draft_for_other_wishes_is_started_anew(
-    run: Any, dialogue_writer: LlamaCppWriter
+    run: Any, chat_writer: LlamaCppWriter
 ) -> None:
-    run(dialogue_writer)
-    other = run(dialogue_writer, topics=("bread",))
+    run(chat_writer)
+    other = run(chat_writer, topics=("bread",))
     assert other.counts["reused"] == 0
-
-
-# -- the built-in model ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("minutes", [1, 5])
-def test_the_builtin_model_writes_an_episode(
-    run: Any, builtin_writer: LlamaCppWriter, minutes: float
-) -> None:
-    result = run(builtin_writer, minutes=minutes)
-    check_episode(result, minutes)
-    turns = list(result.script.turns())
-    asked = [turn for turn in turns if turn.speaker == "host"][1:-2]
-    if minutes > 1:
-        assert sum("?" in turn.text for turn in asked) >= 0.8 * len(asked)
-    assert all(a.speaker != b.speaker for a, b in itertools.pairwise(turns))
-
-
-def test_a_guest_out_of_notes_says_what_stands_there(
-    run: Any, builtin_writer: LlamaCppWriter
-) -> None:
-    if not SPEECHES.is_dir():
-        pytest.skip("the speeches are not beside this tree")
-    notes = read_notes([str(SPEECHES / "2009-06-04-address-cairo-university.txt")])
-    result = run(builtin_writer, notes=notes, minutes=5)
-    check_episode(result, 5)
-    said = {" ".join(split_words(sentence)) for sentence in notes[0].sentences}
-    quoting = [turn for turn in result.script.turns() if turn.sources]
-    assert len(quoting) >= 6
-    for turn in quoting:
-        assert turn.sources == ("note-1",)
-        spoken = " ".join(split_words(turn.text))
-        assert any(sentence in spoken for sentence in said)
-    body = [t for c in result.script.chapters[1:-1] for t in c.turns if t.speaker == "guest"]
-    assert sum(bool(turn.sources) for turn in body) >= 0.8 * len(body)
-    assert [source.id for source in result.script.sources] == ["note-1"]
-    positions = [result_position(turn.text, notes[0].sentences) for turn in body if turn.sources]
-    assert positions == sorted(positions)
-
-
-def result_position(text: str, sentences: Any) -> Any:
-    return next(i for i, sentence in enumerate(sentences) if sentence in text)
-
-
-def test_short_notes_leave_room_for_talk(
-    run: Any, builtin_writer: LlamaCppWriter, tmp_path: Path
-) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text(
-        "I built a furnace behind the school, and it melted copper in the sun. The village owns "
-        "the furnace, and it mends the furnace with its own tools.\n\nWe dug a cistern under the "
-        "yard. The cistern kept forty families in water through the drought of that summer."
-    )
-    result = run(builtin_writer, notes=read_notes([str(path)]), minutes=4)
-    check_episode(result, 4)
-    assert any(turn.sources for turn in result.script.turns())
-
-
-def test_the_builtin_model_writes_english_only(run: Any, builtin_writer: LlamaCppWriter) -> None:
-    with pytest.raises(EngineError, match="built-in model writes English only") as failure:
-        run(builtin_writer, language="de")
-    assert "--model" in failure.value.next_step
 
 
 # -- names and scripts of one's own ----------------------------------------------------------------
@@ -311,20 +228,20 @@ def test_the_builtin_model_writes_english_only(run: Any, builtin_writer: LlamaCp
     "name",
     ["../../etc", "\N{GRINNING FACE}\N{ROCKET}", "محمد بن موسى", "x" * 120, "Ada: {host} **"],
 )
-def test_any_name_can_be_a_guest(run: Any, dialogue_writer: LlamaCppWriter, name: str) -> None:
-    result = run(dialogue_writer, guest=f" {name}\n")
+def test_any_name_can_be_a_guest(run: Any, chat_writer: LlamaCppWriter, name: str) -> None:
+    result = run(chat_writer, guest=f" {name}\n")
     assert result.script.speakers[1].name == name
     assert parse_script(format_script(result.script), "script.md") == result.script
     assert is_disclosed(result.script)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\n\t", "\u202e"])
-def test_nobody_cannot_be_a_guest(run: Any, dialogue_writer: LlamaCppWriter, name: str) -> None:
+def test_nobody_cannot_be_a_guest(run: Any, chat_writer: LlamaCppWriter, name: str) -> None:
     with pytest.raises(ConfigError, match="The guest has no name"):
-        run(dialogue_writer, guest=name)
+        run(chat_writer, guest=name)
 
 
-def test_a_giant_name_is_refused(run: Any, dialogue_writer: LlamaCppWriter) -> None:
+def test_a_giant_name_is_refused(run: Any, chat_writer: LlamaCppWriter) -> None:
     from podcaster.write.stage import check_name
 
     with pytest.raises(ConfigError, match="has 300 characters, expected at most 120"):
@@ -375,8 +292,8 @@ def test_a_script_that_cannot_be_used(
         run(None, script=str(path))
 
 
-def test_counts_are_plain_data(run: Any, dialogue_writer: LlamaCppWriter) -> None:
-    counts = run(dialogue_writer).counts
+def test_counts_are_plain_data(run: Any, chat_writer: LlamaCppWriter) -> None:
+    counts = run(chat_writer).counts
     assert json.loads(json.dumps(counts)) == counts
     assert counts["turns"] > 0
     assert any(name.startswith("found.") for name in counts)
