@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from podcaster.errors import EngineError
 from podcaster.model import Chapter, Speaker, Turn
 from podcaster.progress import Progress
 from podcaster.units import count_words, split_words
@@ -24,6 +25,8 @@ from podcaster.write.sentences import capitalise, split_sentences
 ATTEMPTS = 3
 MOST_INSPECTED = 8  # of the candidates for a turn
 TOKENS_PER_WORD = 1.7
+MOST_EMPTY_ANSWERS = 8  # before a model is given up in mid-conversation …
+MOST_EMPTY_SHARE = 0.5  # … if they are more than this of all its answers
 FOREIGN_TOKENS = 3.0  # a word, in languages that vocabularies know less well
 LONGEST_TURN_WORDS = 170
 TOO_LONG = 1.4  # times the wished words; then sentences are dropped from the end
@@ -148,7 +151,22 @@ class Conversation:
         text: str = decided["text"]
         if self.speakers[wanted.speaker].role == "guest" and not wanted.edge:
             self._shares.append(share_new(text, self._known))
+            self.counts["answers"] += 1
+            self.counts["empty_answers"] += not text
+            if self.counts["empty_answers"] >= MOST_EMPTY_ANSWERS:
+                self.check_answers()
         return text
+
+    def check_answers(self) -> None:
+        """Raise EngineError where the model had nothing to say to most of what it was asked."""
+        asked, empty = self.counts["answers"], self.counts["empty_answers"]
+        if empty <= MOST_EMPTY_SHARE * asked:
+            return
+        raise EngineError(
+            f"The model {self._craft.writer.model.name} had nothing to say to {empty} of the "
+            f"{asked} questions that its guest was asked.",
+            next_step="Choose another model: `podcaster setup` lists some that answer.",
+        )
 
     def finished_chapters(self) -> tuple[Chapter, ...]:
         """The chapters that have turns."""

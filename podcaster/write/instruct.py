@@ -6,7 +6,6 @@ import msgspec
 
 from podcaster.builtin.keywords import idf, keywords
 from podcaster.commission import assign, describe_task
-from podcaster.errors import EngineError
 from podcaster.model import Speaker
 from podcaster.units import split_words
 from podcaster.write.checks import find_name_never_said
@@ -40,7 +39,6 @@ FAREWELL_SHARE = 0.2  # of the episode, at most
 LAST_WORD_S = 5.0
 SHORTEST_EXCHANGE_S = 14.0
 MOST_TURNS = 5000
-MOST_EMPTY_ANSWERS = 8
 
 
 class Commission:
@@ -172,6 +170,7 @@ class Commission:
                 if self._turns >= MOST_TURNS:
                     break
                 self._exchange(talk, chapter_end_s, other_side=talk.stands_still)
+        talk.check_answers()
         self._say_goodbye(talk)
 
     def _greet(self, talk: Conversation) -> None:
@@ -212,12 +211,6 @@ class Commission:
         if answer:
             self._say(talk, guest, answer)
             return
-        talk.counts["empty_answers"] += 1
-        if talk.counts["empty_answers"] >= MOST_EMPTY_ANSWERS:
-            raise EngineError(
-                f"The model {self._writer.model.name} failed to answer {MOST_EMPTY_ANSWERS} times.",
-                next_step="Choose another model: `podcaster setup` lists some that do.",
-            )
         if self._english:
             self._say(talk, guest, self._book.pick("guest_stuck"))
 

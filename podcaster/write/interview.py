@@ -98,6 +98,7 @@ class Interview:
             )
             self._open(subjects)
             self._chat_through(plans)
+            self._talk.check_answers()
         self._close()
 
     def _plan(self, count: int) -> tuple[ChapterPlan, ...]:

@@ -117,29 +117,24 @@ class _Writing:
         self._notes = notes
         self._seed = seed
         self._disclosure = disclosure
-        topics = [tidy for topic in options.topics if (tidy := clean_line(topic))]
         self._title = f"A conversation with {guest.name}"
-        if topics:
-            self._title = f"{guest.name} on {join_words(topics[:MOST_TITLE_TOPICS])}"[:200]
         self._summary = ""
 
     def write(self, clock: Clock, draft: Draft, progress: Progress) -> Conversation:
         """Write the conversation with the kind of model that there is."""
+        host, guest = self._speakers
         brief = Brief(
-            host=self._speakers[0],
-            guest=self._speakers[1],
-            topics=tuple(tidy for t in self._options.topics if (tidy := clean_line(t))),
+            host=host,
+            guest=guest,
+            topics=self._choose_topics(clock.target_s, progress),
             steer=clean_line(self._options.steer),
             target_s=clock.target_s,
             seed=self._seed,
             disclosure=self._disclosure,
         )
-        room = count_chapters(brief.target_s, len(brief.topics))
-        if left_out := brief.topics[room:]:
-            progress.note(
-                f"{self._options.minutes:g} minutes have room for {room} of {len(brief.topics)} "
-                f"topics; left out: {', '.join(left_out)}. Give more --minutes or fewer topics."
-            )
+        if brief.topics:
+            about = join_words(brief.topics[:MOST_TITLE_TOPICS])
+            self._title = f"{guest.name} on {about}"[:200]
         form = self._engine.model.chat
         if form is not None:
             if not brief.topics and not self._notes:
@@ -160,6 +155,17 @@ class _Writing:
         talk = self._conversation(instructed, clock, draft, progress, SCRIPT_CANDIDATES)
         commission.carry_out(outline, talk)
         return talk
+
+    def _choose_topics(self, target_s: float, progress: Progress) -> tuple[str, ...]:
+        """The topics that there is time for; those that are left out are named."""
+        topics = tuple(tidy for t in self._options.topics if (tidy := clean_line(t)))
+        room = count_chapters(target_s, len(topics))
+        if left_out := topics[room:]:
+            progress.note(
+                f"--minutes {self._options.minutes:g} has room for {room} of {len(topics)} "
+                f"topics; left out: {', '.join(left_out)}. Give more --minutes or fewer topics."
+            )
+        return topics[:room]
 
     def _ask_fields(self, draft: Draft) -> tuple[str, ...]:
         guest = self._speakers[1].name
