@@ -28,6 +28,7 @@ class ScriptedWriter:
         self._heard = ""
         self._said = 0
         self.requests: list[str] = []
+        self.pieces: list[Piece] = []
         chat = None if large else ChatForm(CHATML)
         parameters = 8_000_000_000 if large else 135_000_000
         self.model = WriterModel("scripted", "0" * 64, parameters, context, chat)
@@ -37,11 +38,13 @@ class ScriptedWriter:
 
     def start(self, pieces: Sequence[Piece]) -> None:
         self._heard = ""
+        self.pieces += pieces
 
     def start_chat(self, system: str, request: str) -> None:
         self.requests.append(request)
 
     def append(self, pieces: Sequence[Piece]) -> None:
+        self.pieces += pieces
         self._heard = next(piece.text for piece in pieces if not piece.special)
 
     def room(self) -> int:
@@ -50,6 +53,7 @@ class ScriptedWriter:
     def sample(
         self, opening: Sequence[Piece], count: int, sampling: Sampling
     ) -> Sequence[Candidate]:
+        self.pieces += opening
         opened = opening[0].text
         role: Role = "host" if opened.startswith(("<|im_start|>user", HOST)) else "guest"
         texts = []
