@@ -30,9 +30,9 @@ types:
 arch:
     .venv/bin/lint-imports
 
-# run all tests
+# run all tests, two files at a time; with -n0 one after the other
 test *arguments:
-    {{ python }} -m pytest {{ arguments }}
+    {{ python }} -m pytest -n 2 --dist loadfile {{ arguments }}
 
 # run the tests that need no model, no speech and no server: seconds
 test-unit *arguments:
