@@ -1,12 +1,13 @@
 """Twenty episodes made and measured: heard right, varied, to the point, like real talk, repaired.
 
     python bench/dialogue.py --home FOLDER … [--details FILE] [--minutes M] [--first N]
-        [-- OPTION OF `podcaster episode` …]
+        [--kept] [-- OPTION OF `podcaster episode` …]
 
 Episodes are made by `python -m podcaster episode`, one after the other, with their number as the
 seed; those that a FOLDER has already are measured again and not made again, so that several sets
-can be compared within one run. With PYTHONPATH it is another checkout's program. Prints one JSON
-line of means a folder; `--details` gets a line an episode.
+can be compared within one run, with `--kept` as far as they have come. With PYTHONPATH it is
+another checkout's program. Prints one JSON line of means a folder; `--details` gets a line an
+episode.
 
 `wer` is what Whisper tiny.en mishears of the finished MP3, in changes a word. `wording` are
 measures of `talks/wording.py`, beside those of as many words of real shows. `answers` and `topics`
@@ -56,7 +57,7 @@ def make_episode(
     The peak is that of the largest process; the processor time is that of all. Where the program
     fails, `error` is its last line.
     """
-    kept = home / f"{number:02d}.json"
+    kept = name_kept(home, number)
     if kept.is_file():
         return dict(json.loads(kept.read_text("utf-8")))
     command = [sys.executable, "-m", "podcaster", "episode", "--guest", job.guest]
@@ -81,6 +82,11 @@ def make_episode(
     figures["result"] = json.loads(output.read_text("utf-8").splitlines()[-1])
     kept.write_text(json.dumps(figures), encoding="utf-8")
     return figures
+
+
+def name_kept(home: Path, number: int) -> Path:
+    """Where the result of an episode that was made is kept."""
+    return home / f"{number:02d}.json"
 
 
 def measure_episode(
@@ -178,6 +184,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--details", type=Path, help="a file for a JSON line an episode")
     parser.add_argument("--minutes", type=float, default=2.0)
     parser.add_argument("--first", type=int, default=len(EPISODES), help="only so many")
+    parser.add_argument("--kept", action="store_true", help="make nothing: measure what is there")
     parser.add_argument("options", nargs="*", help="after --: for `podcaster episode`")
     return parser.parse_args()
 
@@ -190,6 +197,8 @@ def measure_home(home: Path, given: argparse.Namespace) -> tuple[list[Conversati
     episodes: list[Figures] = []
     failures: list[str] = []
     for number, job in enumerate(EPISODES[: given.first], 1):
+        if given.kept and not name_kept(home, number).is_file():
+            continue
         made = make_episode(home, number, job, given.minutes, given.options)
         print(f"{number}: {made.get('error', made['wall_s'])}", file=sys.stderr, flush=True)
         if "error" in made:
