@@ -54,7 +54,8 @@ def read(model: str, windows: Sequence[Opening]) -> Iterator[tuple[float, float]
     """Of each window, the nats of a model (and its adapter) and the bytes of what it foretold."""
     path, _, adapter = model.partition("+")
     applied = {"adapter": adapter} if adapter else {}
-    with closing(open_engine("read", "llama_cpp", path=path, **applied)) as reader:
+    # one thread: two wait for each other at every layer, on a busy machine for minutes
+    with closing(open_engine("read", "llama_cpp", path=path, threads=1, **applied)) as reader:
         for window in windows:
             text = "".join(turn.text for turn in window.turns)
             found = reader.read(*spell_for_reading(reader, window)).values()
