@@ -30,7 +30,7 @@ from podcaster.write.options import WriteOptions
 FILE_NAME = "podcaster.toml"
 LARGEST_FILE_BYTES = 1_000_000
 
-Quality = Literal["draft", "standard", "studio"]
+Quality = Literal["sketch", "draft", "standard", "studio"]
 
 # environment variables that are not settings: places and secrets
 OTHER_VARIABLES = {
@@ -68,7 +68,8 @@ class Settings(Noun, frozen=True):
     """All options: one table per stage, and what concerns more than one."""
 
     quality: Annotated[
-        Quality, msgspec.Meta(description="which tier of models; see `podcaster setup`")
+        Quality,
+        msgspec.Meta(description="tier of models, as `setup` has them; sketch: a quick preview"),
     ] = "draft"
     seed: Annotated[
         int, msgspec.Meta(ge=0, le=2**31 - 1, description="same seed and settings, same episode")

@@ -19,15 +19,15 @@ from podcaster.errors import ConfigError, EngineMissing
 class EngineEntry:
     """Where an engine is: `module:Class`, and the extra (None: the base install has it).
 
-    `quick`: a voicer that speaks so fast that the writer may try how long a turn takes; `batch`:
-    how many clips a voicer likes to be handed at once.
+    `batch`: how many clips a voicer likes to be handed at once. `memory_bytes`: what a process of
+    it takes, if several of one thread each are the quickest way on processors.
     `distributions`: the packages whose versions affect what comes out.
     """
 
     target: str
     extra: str | None
-    quick: bool = False
     batch: int = 1
+    memory_bytes: int = 0
     distributions: tuple[str, ...] = ()
 
 
@@ -76,14 +76,22 @@ ENGINES: dict[str, dict[str, EngineEntry]] = {
         ),
     },
     "read": {"llama_cpp": EngineEntry("podcaster.write.llama_reading:LlamaCppReader", None)},
+    # how long speech will be: by speaking it, where that is quick, or by a clock
+    "time": {
+        "espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None),
+        "kokoro": EngineEntry("podcaster.speak.kokoro.clock:KokoroClock", None),
+    },
     "speak": {
-        "espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None, quick=True),
+        "espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None),
         "likeness": EngineEntry("podcaster.speak.likeness.voicer:LikenessVoicer", None),
         "coqui": EngineEntry(
             "podcaster.speak.coqui.voicer:CoquiVoicer", "tts", batch=8, distributions=("coqui-tts",)
         ),
         "kokoro": EngineEntry(
-            "podcaster.speak.kokoro.voicer:KokoroVoicer", None, distributions=("onnxruntime",)
+            "podcaster.speak.kokoro.voicer:KokoroVoicer",
+            None,
+            memory_bytes=700_000_000,
+            distributions=("onnxruntime",),
         ),
     },
 }

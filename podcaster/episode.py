@@ -64,21 +64,30 @@ def start_episode(
 
 
 def reopen_episode(
-    home: Path, reference: str, *, voices: Mapping[str, str], cluster: str | None = None
+    home: Path,
+    reference: str,
+    *,
+    voices: Mapping[str, str],
+    quality: str | None = None,
+    cluster: str | None = None,
 ) -> tuple[Run, Settings]:
     """Open a run again; `voices` (role or name → voice) are added to its configuration.
 
+    Another `quality` is that of speaking: what was written stays, and so does what wrote it.
     Where the work is done is not the run's: `cluster`, or what the workspace says.
     """
     run = open_run(home, reference, "episode")
     flags = {} if cluster is None else {"cluster.address": cluster}
     here = load_configuration(home, flags, os.environ).settings
     settings = msgspec.structs.replace(read_settings(run), cluster=here.cluster)
-    if voices:
+    if voices or quality:
         values = settings_by_key(settings)
         values["speak.voices"] = {**settings.speak.voices, **voices}
+        values["quality"] = quality or settings.quality
         settings = compose_settings(values)
-        changed = Configuration(settings=settings, origins={"speak.voices": "resume --voice"})
+        origins = {"speak.voices": "resume --voice"} if voices else {}
+        origins |= {"quality": "resume --quality"} if quality else {}
+        changed = Configuration(settings=settings, origins=origins)
         write_atomic(run.path / CONFIG_NAME, format_configuration(changed).encode())
     return run, settings
 
@@ -153,7 +162,7 @@ def _complete(configuration: Configuration) -> Configuration:
         values["seed"] = secrets.randbelow(2**31)
         origins["seed"] = "drawn"
     quality = configuration.settings.quality
-    if origins["write.model"] == "default" and quality != "draft":
+    if origins["write.model"] == "default" and quality not in ("sketch", "draft"):
         values["write.model"] = quality
         origins["write.model"] = f"quality {quality}"
     return Configuration(settings=compose_settings(values), origins=origins)

@@ -16,6 +16,7 @@ import msgspec
 from podcaster.errors import InputError, PodcasterError
 
 Role = Literal["host", "guest", "other"]
+Gender = Literal["f", "m"]
 ConsentKind = Literal["self", "written", "licensed", "public-domain"]
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -231,6 +232,7 @@ class Voice(Noun, frozen=True):
 
     `engine_settings` belongs to the engine (for eSpeak NG: base voice, variant file, pitch, pace).
     `sha256` identifies everything that affects the sound; a change of it re-renders the clips.
+    `sketch` is what eSpeak NG is told to imitate it.
     """
 
     name: Identifier
@@ -243,6 +245,8 @@ class Voice(Noun, frozen=True):
     engine_settings: dict[str, str | int | float | bool] = {}
     references: tuple[str, ...] = ()
     consent: Consent | None = None
+    gender: Gender | None = None
+    sketch: dict[str, str | int | float | bool] = {}
 
 
 class Clip(Noun, frozen=True):

@@ -12,9 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from podcaster.booth import BoothSpec, Session, Spoken, render
 from podcaster.config import Settings
+from podcaster.engines import ENGINES
 from podcaster.errors import EngineMissing, RunError
 from podcaster.mapping import ITEMS_WORTH_A_PROCESS, Mapper, Outcome, map_locally
 from podcaster.model import Clip, Record, Voice
@@ -39,7 +41,8 @@ from podcaster.voicing import batch_size, speech_spec
 from podcaster.workers import open_workers
 
 # takes of a clip at most, by the quality that is asked for
-TAKES = {"draft": 2, "standard": 3, "studio": 5}
+TAKES = {"sketch": 1, "draft": 2, "standard": 3, "studio": 5}
+_CLIPS_A_PROCESS = 2  # an engine with a model takes about as long to open as these to speak
 # share of the clips that may be refused by their engine; beyond it, something else is wrong
 _MOST_LEFT_OUT = 0.1
 
@@ -241,12 +244,22 @@ def open_mapper(context: EpisodeContext, engine: str) -> Iterator[Mapper]:
         with open_workers(settings.cluster, workers, context.progress) as lent:
             yield lent.mapper
         return
+    worth = ITEMS_WORTH_A_PROCESS
     if engine not in RULE_ENGINES:
-        # it has a model, and threads or a GPU of its own: one, unless a person says otherwise
-        workers, worth = workers or 1, 1
-    else:
-        worth = ITEMS_WORTH_A_PROCESS
+        workers, worth = workers or count_processes(engine, settings.speak.device), _CLIPS_A_PROCESS
     yield partial(map_locally, workers=workers, items_worth_a_process=worth)
+
+
+def count_processes(engine: str, device: str) -> int:
+    """How many processes an engine with a model gets, unless a person says otherwise.
+
+    One where it has threads or a GPU of its own; else one a core, as far as there is memory.
+    """
+    entry = ENGINES["speak"].get(engine)
+    if entry is None or not entry.memory_bytes or device == "cuda":
+        return 1
+    fit = psutil.virtual_memory().available // entry.memory_bytes
+    return int(max(1, min(os.cpu_count() or 1, fit)))
 
 
 def order_keys(jobs: Sequence[ClipJob]) -> list[str]:

@@ -25,9 +25,17 @@ from podcaster.speak import stage as speak_stage
 from podcaster.speak.casting import cast_voices
 from podcaster.speak.engine import Samples, StreamingVoicer
 from podcaster.speak.options import SpeakOptions
+from podcaster.speak.sketching import ESPEAK, sketch
 from podcaster.speak.stage import ClipJob, Rendered, plan_clips, spoken_sentences
 from podcaster.speak.voices import find_voices, set_pace
-from podcaster.voicing import engine_id, note_likeness, resolve_engine, speech_spec
+from podcaster.voicing import (
+    engine_id,
+    note_likeness,
+    resolve_engine,
+    speech_spec,
+    stand_in,
+    why_missing,
+)
 
 CLIPS = "clips.json"
 
@@ -69,6 +77,7 @@ class SpeakStage:
         script = read_spoken_script(context.run)
         casting = cast_run(context, script.speakers)
         note_likeness(casting, context.settings.speak, context.progress)
+        self._note_stand_ins(context, casting)
         jobs = _plan_jobs(script, casting, context.settings.speak)
         rendering = Rendering(context, jobs, casting)
         with _lend_preview(context, jobs) as preview:
@@ -101,6 +110,16 @@ class SpeakStage:
         done, reused = len(jobs) - rendering.reused, rendering.reused
         return Made((CLIPS, *paths), done=done, reused=reused, counts=counts)
 
+    def _note_stand_ins(self, context: EpisodeContext, casting: Mapping[str, Voice]) -> None:
+        """Say why eSpeak NG speaks where that was not asked for."""
+        if context.settings.quality == "sketch":
+            return
+        voices = find_voices(context.home)
+        names = {voice.name for voice in casting.values() if voice.engine == ESPEAK}
+        reasons = {str(why_missing(voices[name])) for name in names if why_missing(voices[name])}
+        for reason in sorted(reasons):
+            context.progress.note(f"{reason} Until then eSpeak NG imitates the voices.")
+
 
 def cast_run(context: EpisodeContext, speakers: Sequence[Speaker]) -> dict[str, Voice]:
     """Choose the voices; who has spoken in this run keeps the voice, unless another is asked for.
@@ -121,6 +140,8 @@ def cast_run(context: EpisodeContext, speakers: Sequence[Speaker]) -> dict[str, 
     casting = cast_voices(
         kept, voices, settings.speak.voices, language=language, progress=context.progress
     )
+    imitate = sketch if settings.quality == "sketch" else stand_in
+    casting = {who: imitate(voice) for who, voice in casting.items()}
     paces = settings.speak.paces
     wanted = {who.id: paces.get(who.name, paces.get(who.role)) for who in speakers}
     return {

@@ -16,9 +16,11 @@ from podcaster.progress import Progress
 from podcaster.setup.packaged import PACKAGED_MODELS, find_packaged
 from podcaster.setup.voices import VOICE_MODELS, find_voice_model
 from podcaster.speak.cloning import CLONE, LIKENESS
+from podcaster.speak.kokoro.styles import parse_settings
 from podcaster.speak.options import SpeakOptions
+from podcaster.speak.sketching import sketch
 
-XTTS = "coqui"
+XTTS, KOKORO = "coqui", "kokoro"
 _XTTS_MODEL = "xtts-v2"
 _XTTS_PACKAGE = "TTS"
 
@@ -26,8 +28,11 @@ _XTTS_PACKAGE = "TTS"
 def resolve_engine(voice: Voice, options: SpeakOptions, language: str) -> Voice:
     """The voice with the name of the engine that will speak: somebody's own gets one that is here.
 
-    Raises EngineMissing where `options` ask for an engine whose model or package is not here.
+    Raises EngineMissing where `options` ask for an engine whose model or package is not here, or a
+    voice for stock styles that are not.
     """
+    if voice.engine == KOKORO and parse_settings(voice).voice:
+        find_voice_model(KOKORO)
     if voice.engine == CLONE:
         voice = replace(voice, engine=choose_cloning_engine(options, language))
     if voice.engine == LIKENESS:
@@ -55,6 +60,21 @@ def choose_cloning_engine(options: SpeakOptions, language: str = "") -> str:
 
     known = {name.partition("-")[0] for name in LANGUAGE_NAMES}
     return XTTS if not language or language.partition("-")[0].lower() in known else LIKENESS
+
+
+def stand_in(voice: Voice) -> Voice:
+    """The voice, or its sketch where the model that it needs is not here, or not what was meant."""
+    return sketch(voice) if voice.sketch and why_missing(voice) else voice
+
+
+def why_missing(voice: Voice) -> EngineMissing | None:
+    """Why the model of a voice of settings cannot be used; None where it can."""
+    if voice.engine == KOKORO:
+        try:
+            _find_model(KOKORO)
+        except EngineMissing as error:
+            return error
+    return None
 
 
 def note_likeness(casting: Mapping[str, Voice], options: SpeakOptions, progress: Progress) -> None:

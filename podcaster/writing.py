@@ -30,6 +30,7 @@ from podcaster.setup.cache import find_adapter, find_model
 from podcaster.speak.pace import estimate_s
 from podcaster.speak.stage import measure_s
 from podcaster.speaking import cast_run
+from podcaster.voicing import speech_spec
 from podcaster.write import stage as write_stage
 from podcaster.write.gguf_file import sha256_model
 from podcaster.write.markdown import format_script
@@ -148,19 +149,19 @@ class VoicePace:
     seed: int
     gap_s: float
     mix: MixOptions
-    voicers: Mapping[str, Any]  # by engine; only quick ones
+    clocks: Mapping[str, Any]  # by engine: what speaks quickly, or knows how long it takes
 
     def turn_s(self, speaker_id: str, text: str) -> float:
         """How long the speaker's voice takes for the text."""
         return estimate_s(text, self.casting[speaker_id], self.language)
 
     def said_s(self, speaker_id: str, text: str) -> float:
-        """How long it takes: spoken out by a quick engine, else estimated."""
+        """How long it takes: by the clock of its engine, or spoken out; else estimated."""
         voice = self.casting[speaker_id]
-        if voice.engine not in self.voicers:
+        if voice.engine not in self.clocks:
             return self.turn_s(speaker_id, text)
-        voicer = self.voicers[voice.engine]
-        return measure_s(voicer, text, voice, language=self.language, seed=self.seed)
+        clock = self.clocks[voice.engine]
+        return measure_s(clock, text, voice, language=self.language, seed=self.seed)
 
     def overhead_s(self, chapters: int) -> float:
         """What music, chapter gaps and edges add."""
@@ -212,20 +213,23 @@ def _speakers_of(options: WriteOptions) -> tuple[Speaker, ...]:
 @contextmanager
 def _open_pace(context: EpisodeContext, speakers: Sequence[Speaker]) -> Iterator[VoicePace]:
     casting = cast_run(context, speakers)
+    engines = {voice.engine for voice in casting.values()}
     with ExitStack() as opened:
-        voicers = ENGINES["speak"]
-        engines = {voice.engine for voice in casting.values()}
-        quick = {name for name in engines if name in voicers and voicers[name].quick}
+        clocks = {}
+        for engine in sorted(engines & ENGINES["time"].keys()):
+            spec = speech_spec(engine, context.settings.speak)
+            try:
+                clock = open_engine("time", engine, **spec.settings)
+            except EngineMissing:
+                continue  # a model that keeps it to itself: then it is estimated
+            clocks[engine] = opened.enter_context(closing(clock))
         yield VoicePace(
             casting=casting,
             language=context.settings.write.language,
             seed=context.settings.seed,
             gap_s=expected_gap_s(context.settings.mix),
             mix=context.settings.mix,
-            voicers={
-                name: opened.enter_context(closing(open_engine("speak", name)))
-                for name in sorted(quick)
-            },
+            clocks=clocks,
         )
 
 

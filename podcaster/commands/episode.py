@@ -10,8 +10,9 @@ from podcaster.commands.telling import Home, Json, RunName, emit, resolve_home, 
 
 
 class Quality(StrEnum):
-    """Tiers of models."""
+    """Tiers of models; a sketch is a draft whose voices eSpeak NG imitates."""
 
+    sketch = "sketch"
     draft = "draft"
     standard = "standard"
     studio = "studio"
@@ -28,6 +29,12 @@ class Until(StrEnum):
 Voices = Annotated[
     list[str] | None,
     typer.Option("--voice", metavar="ROLE=VOICE", help="Who speaks with which voice."),
+]
+QualityOption = Annotated[
+    Quality | None,
+    typer.Option(
+        "--quality", help="Tier of models; sketch: spoken in seconds, for a first hearing."
+    ),
 ]
 UntilOption = Annotated[Until | None, typer.Option("--until", help="Stop after this stage.")]
 Preview = Annotated[
@@ -68,9 +75,7 @@ def episode(
     seed: Annotated[
         int | None, typer.Option(help="Same seed, same episode. [default: any]")
     ] = None,
-    quality: Annotated[
-        Quality | None, typer.Option(help="Tier of models. [default: draft]")
-    ] = None,
+    quality: QualityOption = None,
     until: UntilOption = None,
     stems: Annotated[bool, typer.Option("--stems", help="Also one WAV per speaker.")] = False,
     preview: Preview = False,
@@ -112,6 +117,7 @@ def episode(
 def resume(
     run: RunName,
     voice: Voices = None,
+    quality: QualityOption = None,
     until: UntilOption = None,
     preview: Preview = False,
     cluster: Cluster = None,
@@ -124,7 +130,11 @@ def resume(
 
     place = resolve_home(home)
     opened, settings = episodes.reopen_episode(
-        place, run, voices=parse_voices(voice) or {}, cluster=cluster
+        place,
+        run,
+        voices=parse_voices(voice) or {},
+        quality=quality.value if quality else None,
+        cluster=cluster,
     )
     _make(place, opened, settings, until, preview, publish=publish, as_json=json_output)
 

@@ -2,13 +2,16 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec.structs import replace
 
 from podcaster.errors import ConsentMissing, VoiceError
 from podcaster.model import Speaker, Voice, slugify
 from podcaster.progress import Progress, Silence
-from podcaster.speak.espeak_voice import parse_settings
-from podcaster.speak.voices import check_consent, choose_voice, speaks
+from podcaster.speak.names import find_gender
+from podcaster.speak.sketching import ESPEAK, sketch, sketch_settings
+from podcaster.speak.voices import check_consent, choose_voice, is_nobodys, speaks
 
 # in octaves of pitch, the unit of `contrast`: about six semitones, a clear difference to any ear
 CLEAR_CONTRAST = 0.5
@@ -28,15 +31,20 @@ def cast_voices(
 
     `asked` maps a speaker's id, name or role to a voice's name; a speaker's own `voice` comes
     next, unless it was asked for somebody else; then somebody's own voice that bears the speaker's
-    name (`jane-doe` for Jane Doe). Whoever is left gets a built-in voice in clear
-    contrast to the others; host and guest never share one unless both were asked for by name.
-    A voice without consent is reported to `progress`, and a built-in one speaks instead.
+    name (`jane-doe` for Jane Doe). Whoever is left gets a built-in voice: one that suits the name,
+    where that is plainly a woman's or a man's, and is in clear contrast to the others; host and
+    guest never share one unless both were asked for by name. Languages that only eSpeak NG knows
+    are spoken by sketches. A voice without consent is reported to `progress`, and a built-in one
+    speaks instead.
 
     Raises VoiceError for an unknown voice, or where no voice speaks `language`.
     """
     able = {name: voice for name, voice in voices.items() if speaks(voice, language)}
+    if not find_free(able.values(), language):
+        sketches = {name: sketch(voice) for name, voice in voices.items() if is_nobodys(voice)}
+        able |= {name: voice for name, voice in sketches.items() if speaks(voice, language)}
     cast = _cast_requests(speakers, voices, able, asked, progress or Silence())
-    free = [voice for voice in able.values() if not voice.references and voice.engine == "espeak"]
+    free = find_free(able.values(), language)
     if len(cast) < len(speakers) and not free:
         raise VoiceError(
             f"No built-in voice speaks {language!r}.",
@@ -66,6 +74,7 @@ def _cast_requests(
         if name is None:
             continue
         voice = choose_voice(name, voices)
+        voice = able.get(voice.name, voice)
         if voice.name not in able:
             raise VoiceError(
                 f"Voice {voice.name!r}, asked for {speaker.name!r}, does not speak this language.",
@@ -80,20 +89,32 @@ def _cast_requests(
     return cast
 
 
-def contrast(one: Voice, other: Voice) -> float:
-    """How far apart two voices are: octaves of pitch, and a little for size, pace and accent.
+def find_free(voices: Iterable[Voice], language: str) -> list[Voice]:
+    """Who may be cast unasked: a model's voices, and whose own tongue it is, if there are such."""
+    free = [voice for voice in voices if is_nobodys(voice) and speaks(voice, language)]
+    for better in (
+        lambda voice: voice.engine != ESPEAK,
+        lambda voice: speaks(replace(voice, languages=voice.languages[:1]), language),
+    ):
+        free = [voice for voice in free if better(voice)] or free
+    return free
 
-    Zero for the same voice; between engines that cannot be compared, a clear contrast.
+
+def contrast(one: Voice, other: Voice) -> float:
+    """How far apart two voices are: octaves of pitch, and a little for sex, size, pace and accent.
+
+    Zero for the same voice; with somebody's own voice, a clear contrast.
     """
     if one.sha256 == other.sha256:
         return 0.0
-    if one.engine != "espeak" or other.engine != "espeak":
+    if not (is_nobodys(one) and is_nobodys(other)):
         return CLEAR_CONTRAST
-    a, b = parse_settings(one), parse_settings(other)
+    a, b = sketch_settings(one), sketch_settings(other)
     pitch = abs(math.log2(a.pitch_hz / b.pitch_hz))
     size = abs(math.log2(a.formant_2_percent / b.formant_2_percent))
     pace = abs(math.log2(one.words_per_minute / other.words_per_minute))
-    return pitch + 0.5 * size + 0.2 * pace + (0.05 if a.accent != b.accent else 0.0)
+    sexes = 0.25 if one.gender and other.gender and one.gender != other.gender else 0.0
+    return pitch + 0.5 * size + 0.2 * pace + sexes + (0.05 if a.accent != b.accent else 0.0)
 
 
 # guests first: theirs are the names that are to keep their voices from host to host
@@ -124,6 +145,10 @@ def _contrasting(speaker: Speaker, free: Sequence[Voice], taken: Sequence[Voice]
     def nearest(voice: Voice) -> float:
         return min((contrast(voice, other) for other in taken), default=math.inf)
 
+    gender = find_gender(speaker.name)
+    suiting = [voice for voice in free if gender in (None, voice.gender)]
+    if any(nearest(voice) > 0 for voice in suiting):
+        free = suiting
     clear = [voice for voice in free if nearest(voice) >= CLEAR_CONTRAST]
     if clear:
         return min(clear, key=taste)

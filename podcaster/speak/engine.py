@@ -42,6 +42,17 @@ class Voicer(Protocol):
         """Free what the engine holds; it is not used afterwards."""
 
 
+@runtime_checkable
+class Clock(Protocol):
+    """What knows how long speech will be without making it."""
+
+    def time_s(self, sentences: Sequence[str], voice: Voice, *, language: str, seed: int) -> float:
+        """Seconds that `Voicer.say` would speak. Raises EngineError, VoiceError as that does."""
+
+    def close(self) -> None:
+        """Free what it holds; it is not used afterwards."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What a `BatchVoicer` is to say: the arguments of one `Voicer.say`."""

@@ -17,7 +17,7 @@ from podcaster.errors import EngineError, VoiceError
 from podcaster.model import Clip, Language, Noun, Script, Segment, Sha256, Voice
 from podcaster.run import write_atomic
 from podcaster.speak.checks.gate import Verdict
-from podcaster.speak.engine import Samples, Speech, Voicer
+from podcaster.speak.engine import Clock, Samples, Speech, Voicer
 from podcaster.speak.quality import normalise_level, score_clip
 from podcaster.speak.takes import Take, choose_take
 from podcaster.speak.text import prepare
@@ -158,15 +158,19 @@ def render_clip(engine: Voicer, job: ClipJob, folder: Path) -> Clip:
     return rendered.clip
 
 
-def measure_s(engine: Voicer, text: str, voice: Voice, *, language: str, seed: int) -> float:
-    """How long the clip of a text will be, in seconds, found by speaking it.
+def measure_s(
+    engine: Voicer | Clock, text: str, voice: Voice, *, language: str, seed: int
+) -> float:
+    """How long the clip of a text will be, in seconds: told by a clock, or found by speaking it.
 
     Raises EngineError and VoiceError as the engine does.
     """
     spoken = [sentence.spoken for sentence in prepare(text, language) if sentence.spoken]
-    speech = _beat()
-    if spoken:
-        speech = _tidy(engine.say(spoken, voice, language=language, seed=seed), spoken, engine.id)
+    if not spoken:
+        return _BEAT_S
+    if isinstance(engine, Clock):
+        return engine.time_s(spoken, voice, language=language, seed=seed)
+    speech = _tidy(engine.say(spoken, voice, language=language, seed=seed), spoken, engine.id)
     return len(speech.samples) / speech.sample_rate_hz
 
 

@@ -1,7 +1,6 @@
 """Voices: read from `voice.toml` files, found in the workspace and in the package."""
 
 import difflib
-import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -11,12 +10,13 @@ from typing import Annotated
 import msgspec
 
 from podcaster.errors import ConsentMissing, VoiceError
-from podcaster.model import Consent, Identifier, Language, Voice
+from podcaster.model import Consent, Gender, Identifier, Language, Voice
 from podcaster.progress import Progress, Silence
 from podcaster.speak.cloning import CLONE, LIKENESS
 from podcaster.speak.espeak_voice import languages, parse_settings
 from podcaster.speak.kokoro.styles import FASTEST, SLOWEST, embed_style
 from podcaster.speak.kokoro.styles import parse_settings as parse_kokoro_settings
+from podcaster.speak.sketching import hash_sound, sketch_settings
 
 VOICE_FILE = "voice.toml"
 KOKORO = "kokoro"
@@ -34,7 +34,8 @@ class VoiceFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     With no `engine`, a voice with `references` is cloned by the best engine that is here, and any
     other speaks through eSpeak NG. With no `languages`, an eSpeak voice speaks all that this
-    eSpeak NG has. `references` are audio files in the voice's own folder.
+    eSpeak NG has; the first that is listed is a voice's own. `references` are audio files in the
+    voice's own folder. `sketch` is how eSpeak NG imitates a voice of another engine.
     """
 
     name: Identifier
@@ -45,7 +46,9 @@ class VoiceFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     languages: Annotated[tuple[Language, ...], msgspec.Meta(max_length=300)] = ()
     references: Annotated[tuple[Text, ...], msgspec.Meta(max_length=50)] = ()
     consent: Consent | None = None
+    gender: Gender | None = None
     settings: dict[str, str | int | float | bool] = {}
+    sketch: dict[str, str | int | float | bool] = {}
 
 
 def find_voices(home: Path, progress: Progress | None = None) -> dict[str, Voice]:
@@ -110,15 +113,18 @@ def read_voice(path: Path) -> Voice:
         languages=spoken,
         words_per_minute=file.words_per_minute,
         licence=file.licence,
-        sha256=_hash_sound(engine, settings, references),
+        sha256=hash_sound(engine, settings, references),
         engine_settings=settings,
         references=tuple(str(reference) for reference in references),
         consent=file.consent,
+        gender=file.gender,
+        sketch=file.sketch,
     )
     check = {"espeak": parse_settings, KOKORO: parse_kokoro_settings}.get(voice.engine)
     try:
         if check is not None:
             check(voice)
+        sketch_settings(voice)
     except VoiceError as error:
         raise VoiceError(f"{path}: {error.message}", next_step=error.next_step) from error
     return voice
@@ -154,7 +160,7 @@ def set_pace(voice: Voice, words_per_minute: float | None) -> Voice:
         voice,
         words_per_minute=pace_wpm,
         engine_settings=settings,
-        sha256=_hash_sound(voice.engine, decides, references),
+        sha256=hash_sound(voice.engine, decides, references),
     )
 
 
@@ -163,7 +169,7 @@ def check_consent(voice: Voice) -> None:
 
     Raises ConsentMissing otherwise.
     """
-    if not voice.references and voice.engine in _SYNTHETIC_ENGINES:
+    if is_nobodys(voice):
         return
     consent = voice.consent
     missing = [
@@ -177,6 +183,11 @@ def check_consent(voice: Voice) -> None:
             f"voices/{voice.name}/{VOICE_FILE}: kind (self, written, licensed, public-domain), by, "
             "on, proof.",
         )
+
+
+def is_nobodys(voice: Voice) -> bool:
+    """Whether a voice is made of settings alone, and no person's."""
+    return not voice.references and voice.engine in _SYNTHETIC_ENGINES
 
 
 def choose_voice(name: str, voices: Mapping[str, Voice]) -> Voice:
@@ -236,17 +247,3 @@ def _find_reference(path: Path, name: str) -> Path:
             next_step="Put the recording into the voice's folder, or drop it from references.",
         )
     return reference
-
-
-def _hash_sound(engine: str, settings: Mapping[str, object], references: Iterable[Path]) -> str:
-    """Hash everything that decides how a voice sounds, and nothing else."""
-    digest = hashlib.sha256(
-        msgspec.json.encode({"engine": engine, "settings": dict(settings)}, order="sorted")
-    )
-    for reference in references:
-        try:
-            with reference.open("rb") as opened:
-                digest.update(hashlib.file_digest(opened, "sha256").digest())
-        except OSError as error:
-            raise VoiceError(f"{reference} cannot be read: {error.strerror or error}.") from error
-    return digest.hexdigest()

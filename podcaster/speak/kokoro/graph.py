@@ -66,6 +66,7 @@ def open_graph(weights: Weights, device: str, threads: int, output: str = "") ->
         if isinstance(source, bytes) and output:
             source = keep_up_to(source, output)
         session = onnxruntime.InferenceSession(source, options, providers=providers)
+        session._model_bytes = None  # or it would keep them for as long as it lives
         inputs = {node.name for node in session.get_inputs()}
     if inputs not in ({"tokens", "style", "speed"}, {"input_ids", "style", "speed"}):
         raise EngineError(

@@ -14,7 +14,8 @@ from podcaster.speak.espeak import EspeakVoicer
 
 Tokens = NDArray[np.int64]
 
-MOST_TOKENS = 510  # in one go, the pads at both ends not counted
+# in one go, the pads at both ends not counted: the model takes 510, and memory as it takes tokens
+MOST_TOKENS = 300
 # symbols that are numbered one after the other, by the number of the first; the pad is 0
 _RUNS = {
     1: ";:,.!?", 9: "—…\"()“” \u0303ʣʥʦʨᵝ\uab67AI", 31: "O", 33: "Q", 35: "ST", 39: "W",
