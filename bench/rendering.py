@@ -97,7 +97,7 @@ def main() -> int:
     script = make_script(options.minutes)
     with TemporaryDirectory() as home:
         casting = cast_voices(script.speakers, find_voices(Path(home)), {}, language="en")
-    jobs = plan_clips(script, casting, {"espeak": "fixed cost"})
+    jobs = plan_clips(script, casting, {"kokoro": "fixed cost"})
     sessions = [Session((job,)) for job in jobs]
     spec = BoothSpec(FixedCost(options.cost))
     rows = []

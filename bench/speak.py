@@ -1,4 +1,4 @@
-"""How fast the built-in voices speak on one core, and how well their durations are foretold.
+"""How fast the voices' sketches speak on one core, and how well their durations are foretold.
 
 Prints one JSON line: seconds of speech rendered per second (clip files included), and per voice
 the measured words per minute and the error of the estimate over a five-minute conversation.
@@ -12,6 +12,7 @@ from pathlib import Path
 from podcaster.model import Chapter, Script, Speaker, Turn, Voice
 from podcaster.speak.espeak import EspeakVoicer
 from podcaster.speak.pace import estimate_s
+from podcaster.speak.sketching import sketch
 from podcaster.speak.stage import plan_clips, render_clip
 from podcaster.speak.voices import builtin_folder, read_voices
 from podcaster.units import count_words
@@ -67,7 +68,11 @@ def main() -> None:
     assert not problems
     script = read_conversation()
     engine = EspeakVoicer()
-    measured = {name: measure_voice(engine, voice, script) for name, voice in voices.items()}
+    measured = {
+        name: measure_voice(engine, sketch(voice), script)
+        for name, voice in voices.items()
+        if voice.languages[0] == "en"
+    }
     engine.close()
     print(
         json.dumps(

@@ -211,7 +211,7 @@ def test_references_are_cut_without_consent_and_only_for_who_is_worth_it(show: S
         assert 'consent = "none"' in wrote
         assert 'show = "tea"' in wrote
     assert result.voices["nora-quill"].consent is None
-    assert voices["nora"].engine == "espeak"
+    assert voices["nora"].engine == "kokoro"
 
 
 def test_references_can_be_left_out(show: SpokenShow) -> None:

@@ -12,6 +12,7 @@ from podcaster.errors import ConfigError, EngineError, PodcasterError
 from podcaster.mapping import EngineSpec, Outcome, map_locally
 from podcaster.model import Chapter, Script, Speaker, Turn
 from podcaster.speak.casting import cast_voices
+from podcaster.speak.sketching import sketch
 from podcaster.speak.stage import ClipJob, plan_clips, render_clip
 from podcaster.speak.voices import find_voices
 
@@ -32,6 +33,7 @@ def plan_jobs(tmp_path: Path, count: int) -> tuple[ClipJob, ...]:
         model="none",
     )
     casting = cast_voices((speaker,), find_voices(tmp_path), {"host": "maeve"}, language="en")
+    casting = {who: sketch(voice) for who, voice in casting.items()}
     return plan_clips(script, casting, {"espeak": "espeak"})
 
 

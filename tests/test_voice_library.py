@@ -118,7 +118,7 @@ def test_the_list_says_what_speaks_now_and_how_good_it_is(tmp_path: Path, record
         "written",
     )
     assert (kim["words_per_minute"], kim["pace_source"]) == (151.0, "given")
-    assert (rows["ada"]["engine"], rows["ada"]["consent_needed"]) == ("espeak", False)
+    assert (rows["ada"]["engine"], rows["ada"]["consent_needed"]) == ("kokoro", False)
     # other references: nobody has checked those
     reference = Path(find_voices(tmp_path)["kim"].references[0])
     write_wav(reference, speak("otis", TEXT), RATE_HZ)
@@ -395,7 +395,7 @@ def test_built_in_voices_stay(tmp_path: Path, recording: Path) -> None:
     # what the built-in one of that name has spoken is nobody's
     assert removed.uses == ()
     assert (run.path / "speak" / "clips" / "aa11.wav").is_file()
-    assert find_voices(tmp_path)["ada"].engine == "espeak"
+    assert find_voices(tmp_path)["ada"].engine == "kokoro"
 
 
 @pytest.mark.parametrize("name", ["nobody", "../in", "..", ".", "", "kim/derived"])

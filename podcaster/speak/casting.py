@@ -113,7 +113,7 @@ def contrast(one: Voice, other: Voice) -> float:
     pitch = abs(math.log2(a.pitch_hz / b.pitch_hz))
     size = abs(math.log2(a.formant_2_percent / b.formant_2_percent))
     pace = abs(math.log2(one.words_per_minute / other.words_per_minute))
-    sexes = 0.25 if one.gender and other.gender and one.gender != other.gender else 0.0
+    sexes = 0.4 if one.gender and other.gender and one.gender != other.gender else 0.0
     return pitch + 0.5 * size + 0.2 * pace + sexes + (0.05 if a.accent != b.accent else 0.0)
 
 

@@ -12,6 +12,7 @@ _NEUTRAL = re.compile(
     "the|dr|doctor|prof|professor|president|senator|captain|colonel|general|major|judge|reverend"
     "|saint|st|chef|coach"
 )
+_UNMARKED = str.maketrans({"ø": "o", "æ": "ae", "ł": "l", "đ": "d", "ı": "i"})
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -22,7 +23,7 @@ def find_gender(name: str) -> Gender | None:
 
 
 def _plain(name: str) -> str:
-    decomposed = unicodedata.normalize("NFD", name.casefold())
+    decomposed = unicodedata.normalize("NFD", name.casefold().translate(_UNMARKED))
     return "".join(letter for letter in decomposed if not unicodedata.combining(letter))
 
 

@@ -47,7 +47,7 @@ def test_the_stated_words_per_minute_are_those_measured(
     for name, seconds in measured_s.items():
         # its words are shorter than those of the conversations that the numbers stand for
         ratio = 60 * words / seconds / voices[name].words_per_minute
-        assert ratio == pytest.approx(1.085, abs=0.02), name
+        assert ratio == pytest.approx(1.07, abs=0.05), name
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from podcaster.errors import ConsentMissing, VoiceError
 from podcaster.model import Consent, Voice
+from podcaster.speak.sketching import sketch
 from podcaster.speak.voices import (
     builtin_folder,
     check_consent,
@@ -44,12 +45,21 @@ def write_voice(home: Path, text: str, name: str = "anna") -> Path:
     return path
 
 
-def test_there_are_eight_voices_or_more_that_speak_many_languages() -> None:
+def test_ten_voices_or_more_are_built_in_half_of_them_women_and_each_has_a_sketch() -> None:
     voices, problems = read_voices([builtin_folder()])
-    assert len(voices) >= 8
     assert problems == ()
+    english = [voice for voice in voices.values() if voice.languages[0] == "en"]
+    assert len(english) >= 10
+    assert [voice.gender for voice in english].count("f") == len(english) / 2
+    assert {voice.engine_settings["accent"] for voice in english} == {"american", "british"}
     for voice in voices.values():
-        assert {"en", "de", "fr", "es"} <= set(voice.languages)
+        assert voice.engine == "kokoro"
+        assert {"en", "es", "fr", "hi", "it", "pt-br"} == set(voice.languages)
+        assert "hexgrad, Apache-2.0" in voice.licence
+        imitated = sketch(voice)
+        assert imitated.engine == "espeak"
+        assert {"de", "ja", "sv"} <= set(imitated.languages)
+        assert sketch(imitated) is imitated
         check_consent(voice)
     assert len({voice.sha256 for voice in voices.values()}) == len(voices)
 

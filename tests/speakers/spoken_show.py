@@ -22,6 +22,7 @@ from podcaster.recordings import TRANSCRIBE, read_recordings
 from podcaster.run import Run, open_show_run, sha256_file, write_atomic, write_record
 from podcaster.show import add_sources, ingest_show
 from podcaster.speak.espeak import EspeakVoicer
+from podcaster.speak.sketching import sketch
 from podcaster.speak.voices import builtin_folder, read_voice
 from podcaster.speakers.requests import Requests
 from podcaster.voiceprinting import Ears
@@ -84,7 +85,7 @@ def speak(voice: str, text: str) -> Samples:
     """A text in one of our built-in voices: float32 mono at 16 kHz."""
     with closing(EspeakVoicer()) as voicer:
         toml = read_voice(builtin_folder() / voice / "voice.toml")
-        speech = voicer.say([text], toml, language="en", seed=0)
+        speech = voicer.say([text], sketch(toml), language="en", seed=0)
     return np.asarray(soxr.resample(speech.samples, speech.sample_rate_hz, RATE_HZ), np.float32)
 
 

@@ -81,7 +81,7 @@ def test_a_built_in_voice_is_not_shadowed(tmp_path: Path) -> None:
     place = keep(tmp_path, VoiceNote("tea", "ada", "Ada", ("en",), 150.0))
     assert place is not None
     assert place.folder.name == "ada-tea"
-    assert find_voices(tmp_path)["ada"].engine == "espeak"
+    assert find_voices(tmp_path)["ada"].engine == "kokoro"
 
 
 def test_another_shows_speaker_of_the_same_name_gets_a_folder_of_its_own(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from transformers import (
 
 from podcaster.audio import Samples
 from podcaster.speak.espeak import EspeakVoicer
+from podcaster.speak.sketching import sketch
 from podcaster.speak.voices import builtin_folder, read_voices
 
 RATE_HZ = 16_000
@@ -85,7 +86,7 @@ def speak_clips() -> tuple[SpokenClip, ...]:
     voicer = EspeakVoicer()
     clips = []
     for voice, text in SENTENCES:
-        speech = voicer.say([text], voices[voice], language="en", seed=3)
+        speech = voicer.say([text], sketch(voices[voice]), language="en", seed=3)
         samples = soxr.resample(speech.samples, speech.sample_rate_hz, RATE_HZ)
         clips.append(SpokenClip(voice, text, samples.astype(np.float32)))
     voicer.close()
