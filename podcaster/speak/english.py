@@ -52,6 +52,10 @@ def spell_english(text: str) -> str:
     return text
 
 
+def _as_written(sound: str, match: re.Match[str]) -> str:
+    return sound.capitalize() if match[0][0].isupper() else sound
+
+
 def _plural(word: str) -> str:
     if word.endswith("y"):
         return word[:-1] + "ies"
@@ -292,6 +296,9 @@ def _compile(*rules: tuple[str, _Rule]) -> tuple[tuple[re.Pattern[str], _Rule], 
 
 
 _FIRST_RULES = _compile(
+    # sounds, which engines would spell letter by letter
+    (r"\b[Mm]+-?hu?m+\b", lambda match: _as_written("um-hum", match)),
+    (r"\b[Hh]m\b", lambda match: _as_written("hum", match)),
     (r"[\w.+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,4}\.[A-Za-z]{2,}\b", _email),
     (
         r"(?P<url>\bhttps?://[^\s,;()]+[\w/]|\bwww\.[^\s,;()]+[\w/]"

@@ -245,3 +245,18 @@ def test_the_written_sentence_is_kept_for_captions() -> None:
 def test_an_endless_turn_is_refused_with_a_sentence() -> None:
     with pytest.raises(InputError, match=r"20,001 characters long, expected at most 20,000"):
         split_sentences("a" * 20_001, "en")
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("Mm-hm.", "Um-hum."),
+        ("Mhm, I see.", "Um-hum, I see."),
+        ("Yes, mm-hmm.", "Yes, um-hum."),
+        ("Hm. Perhaps.", "Hum. Perhaps."),
+        ("Uh-huh.", "Uh-huh."),
+        ("It is 5 mm wide.", "It is five millimetres wide."),
+    ],
+)
+def test_sounds_are_no_letters(written: str, spoken: str) -> None:
+    assert normalise(written, "en") == spoken

@@ -17,7 +17,7 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _LONGEST_WORDS = 1000  # some minutes; the table of an alignment grows with the square
 # what people and transcribers put in or leave out
-_FILLERS = frozenset(["uh", "um", "er", "erm", "hm", "hmm", "mm", "mhm", "ah", "oh", "eh"])
+_FILLERS = frozenset(["uh", "um", "er", "erm", "hm", "hum", "hmm", "mm", "mhm", "ah", "oh", "eh"])
 
 # which transcribers write without the capital or the full stop by which they are known
 _TITLES = {"mr": "mister", "mrs": "missus", "dr": "doctor", "ok": "okay"}
