@@ -39,7 +39,7 @@ from podcaster.write.llama_sampling import (
 )
 from podcaster.write.streaming import StreamedText
 
-ADAPTER_SCALE = 0.6  # all of it foretells talk best, and says the least: docs/log.md
+ADAPTER_SCALE = 0.7  # all of it foretells talk best, and rambles most: docs/log.md
 SAMPLING_CELLS = 2048  # for the candidates, beside the prompt's own
 PROMPT_SEQUENCE = 0
 
