@@ -254,7 +254,8 @@ _EMPTY = (  # too common to be what a text is about, whatever their rarity in ta
     "works there here not don't can't won't isn't doesn't it's that's we've i've we're they're "
     "president senator congress tens hundreds thousands millions billion million percent part "
     "ever never always often against between among without within before after since while though "
-    "certain number amount whether either neither both instead rather perhaps maybe almost already anyway whatever whose "
+    "certain number amount "
+    "whether either neither both instead rather perhaps maybe almost already anyway whatever whose "
     "what's who's let's haven't hasn't didn't wasn't weren't couldn't wouldn't shouldn't"
 )
 _EMPTY_WORDS = frozenset(_EMPTY.split())
