@@ -27,7 +27,7 @@ from podcaster.speak.engine import Samples, StreamingVoicer
 from podcaster.speak.options import SpeakOptions
 from podcaster.speak.sketching import ESPEAK, sketch
 from podcaster.speak.stage import ClipJob, Rendered, plan_clips, spoken_sentences
-from podcaster.speak.voices import find_voices, set_pace
+from podcaster.speak.voices import find_voices, is_nobodys, set_pace
 from podcaster.voicing import (
     engine_id,
     note_likeness,
@@ -141,7 +141,9 @@ def cast_run(context: EpisodeContext, speakers: Sequence[Speaker]) -> dict[str, 
         kept, voices, settings.speak.voices, language=language, progress=context.progress
     )
     imitate = sketch if settings.quality == "sketch" else stand_in
-    casting = {who: imitate(voice) for who, voice in casting.items()}
+    casting = {
+        who: imitate(voice) if is_nobodys(voice) else voice for who, voice in casting.items()
+    }
     paces = settings.speak.paces
     wanted = {who.id: paces.get(who.name, paces.get(who.role)) for who in speakers}
     return {

@@ -21,9 +21,9 @@ _PACE_RATIO = 0.89  # what eSpeak NG calls its pace, over the words a minute tha
 
 
 def sketch(voice: Voice) -> Voice:
-    """The same voice as eSpeak NG imitates it: by its table `[sketch]`, else by its gender.
+    """A voice of settings as eSpeak NG imitates it: by its table `[sketch]`, else by its gender.
 
-    It speaks all languages of eSpeak NG and has no references. An eSpeak voice is its own sketch.
+    It speaks all languages of eSpeak NG. An eSpeak voice is its own sketch.
     """
     if voice.engine == ESPEAK:
         return voice
@@ -33,8 +33,6 @@ def sketch(voice: Voice) -> Voice:
         engine=ESPEAK,
         languages=languages(),
         engine_settings=settings,
-        references=(),
-        consent=None,
         sketch={},
         sha256=hash_sound(ESPEAK, settings),
     )
