@@ -16,7 +16,7 @@ import soxr
 from podcaster.audio import Samples, decode
 from podcaster.engines import open_engine
 from podcaster.errors import EngineMissing, InputError, PodcasterError
-from podcaster.mapping import EngineSpec, Opener
+from podcaster.mapping import Opener
 from podcaster.model import Voice
 from podcaster.speak.checks.gate import RULE_ENGINES, Gate, GateOptions, Verdict
 from podcaster.speak.checks.pace import Habits
@@ -152,9 +152,9 @@ class Booth:
         return listener
 
     def _open_ear(self, spec: BoothSpec) -> "Ear":
-        device = spec.device
-        whisper = EngineSpec("transcribe", "faster_whisper", {"model": spec.whisper})
-        ear = Ear(open_engine("transcribe", whisper.name, **whisper.settings, device=device))
+        # one thread: there may be a booth on each core
+        settings = {"model": spec.whisper, "device": spec.device, "cpu_threads": 1}
+        ear = Ear(open_engine("transcribe", "faster_whisper", **settings))
         self._stack.callback(ear.close)
         return ear
 

@@ -10,12 +10,25 @@ from pathlib import Path
 import pytest
 
 from podcaster.errors import ConfigError, EngineMissing
+from podcaster.progress import Silence
+from podcaster.rendering import find_whisper
 from podcaster.setup.packaged import (
     PACKAGED_MODELS,
+    WHISPER_TINY_EN,
     PackagedModel,
     find_packaged,
     locate_packaged,
 )
+from podcaster.setup.speech import choose_whisper, describe_limits, find_speech_model
+
+
+class Notes(Silence):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
+
 
 NAMES = [model.name for model in PACKAGED_MODELS]
 
@@ -138,3 +151,39 @@ def test_nothing_of_the_packages_is_imported(name: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+def test_a_whisper_that_was_downloaded_goes_before_the_packaged_one(hub: Path) -> None:
+    assert choose_whisper("auto") == "whisper-tiny.en"
+    assert "knows English only" in describe_limits(choose_whisper("auto"))
+    for size in ("small", "medium"):
+        folder = hub / f"models--Systran--faster-whisper-{size}" / "snapshots" / "abc"
+        folder.mkdir(parents=True)
+        for name in ("model.bin", "config.json", "tokenizer.json"):
+            (folder / name).write_bytes(b"{}")
+    assert choose_whisper("auto") == "whisper-medium"
+    assert find_speech_model("auto").parts[-3] == "models--Systran--faster-whisper-medium"
+    assert describe_limits("whisper-medium") == ""
+    assert choose_whisper("whisper-tiny.en") == "whisper-tiny.en"
+
+
+@pytest.mark.usefixtures("hub")
+def test_clips_are_judged_without_an_ear_that_is_damaged_and_it_is_said(
+    installed: Callable[[PackagedModel], Path],
+) -> None:
+    pytest.importorskip("faster_whisper", reason="needs the extra asr")
+    installed(WHISPER_TINY_EN)
+    notes = Notes()
+    assert find_whisper("auto", notes) == ""
+    (note,) = notes.said
+    assert note.startswith("What is said is not checked. The model whisper-tiny.en is not used: ")
+    with pytest.raises(EngineMissing, match="its SHA-256 is"):
+        find_whisper("whisper-tiny.en", notes)
