@@ -24,11 +24,10 @@ from podcaster.speak.options import SpeakOptions
 from podcaster.speak.pace import estimate_s
 from podcaster.speak.sketching import sketch
 from podcaster.speak.stage import measure_s
-from podcaster.units import count_words
 from podcaster.voicing import speech_spec
 from recipes.voices.blending import Recipe, blend, read_recipes, read_styles
 from recipes.voices.speaking import HEARING_RATE_HZ, speak
-from recipes.voices.texts import TEXTS
+from recipes.voices.texts import TALK, TEXTS
 
 # a voice's own tongue comes first
 LANGUAGES = ("en", "es", "fr", "hi", "it", "pt-br")
@@ -72,9 +71,9 @@ def measure_silence_s(clock: KokoroClock, voice: Voice, lengths_s: Sequence[floa
 def measure_pace(clock: KokoroClock, voice: Voice) -> float:
     """Words a minute of usual talk: as many as make the estimate of these texts come true."""
     language = voice.languages[0]
-    text = " ".join(TEXTS[language])
-    spoken_s = measure_s(clock, text, voice, language=language, seed=_SEED)
-    told_s = estimate_s(text, voice, language)
+    texts = TALK if language == "en" else TEXTS[language]
+    spoken_s = sum(measure_s(clock, one, voice, language=language, seed=_SEED) for one in texts)
+    told_s = sum(estimate_s(text, voice, language) for text in texts)
     return round(voice.words_per_minute * told_s / spoken_s, 1)
 
 
@@ -83,11 +82,10 @@ def fit_sketch(espeak: Voicer, voice: Voice, pitch_hz: float) -> dict[str, Any]:
     half = 2 ** (_OCTAVE_SPREAD / 2)
     asked = {"pitch_low_hz": round(pitch_hz / half), "pitch_high_hz": round(pitch_hz * half)}
     draft = replace(voice, sketch={**voice.sketch, **asked})
-    text = " ".join(TEXTS["en"])
-    spoken_s = measure_s(espeak, text, sketch(draft), language="en", seed=_SEED)
-    pace = parse_settings(sketch(draft)).pace_wpm
-    reached = 60 * count_words(text) / spoken_s
-    asked["pace_wpm"] = round(pace * voice.words_per_minute / reached)
+    imitated = sketch(draft)
+    spoken_s = sum(measure_s(espeak, t, imitated, language="en", seed=_SEED) for t in TALK)
+    told_s = sum(estimate_s(text, voice, "en") for text in TALK)
+    asked["pace_wpm"] = round(parse_settings(imitated).pace_wpm * spoken_s / told_s)
     return {**voice.sketch, **asked}
 
 

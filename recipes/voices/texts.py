@@ -1,6 +1,16 @@
 """What the voices say while they are measured, by language: sentences of ours."""
 
+from pathlib import Path
+
 from recipes.voices.speaking import SENTENCES
+
+# turns of a conversation, by which a pace is told
+TALK = tuple(
+    line.partition(": ")[2]
+    for line in (Path(__file__).parents[2] / "bench" / "conversation.txt")
+    .read_text(encoding="utf-8")
+    .splitlines()[:6]
+)
 
 TEXTS: dict[str, tuple[str, ...]] = {
     "en": SENTENCES,
