@@ -1,5 +1,4 @@
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # the benchmarks are not installed
 
+from bench import dialogue  # noqa: E402
 from bench.talks import conversation, hearing, meaning, shows, telling, wording  # noqa: E402
 from bench.talks.conversation import Conversation  # noqa: E402
 from bench.talks.episodes import EPISODES  # noqa: E402
@@ -35,7 +35,8 @@ def test_the_twenty_episodes_are_varied() -> None:
     assert all(job.topics for job in EPISODES)
 
 
-def test_a_script_is_measured_without_greeting_and_farewell() -> None:
+def make_script() -> Script:
+    """A greeting, an answer, a farewell."""
     people = (
         Speaker(id="host", name="Robin Hale", role="host"),
         Speaker(id="guest", name="Ada Lovelace", role="guest"),
@@ -46,13 +47,18 @@ def test_a_script_is_measured_without_greeting_and_farewell() -> None:
             ("Welcome", "host", "Hello."), ("Bees", "guest", ANSWER), ("Bye", "host", "Bye."),
         )
     ]  # fmt: skip
-    script = Script(
+    return Script(
         title="Bees", summary="", language="en", speakers=people, chapters=tuple(chapters), seed=1,
         model="none",
     )  # fmt: skip
+
+
+def test_a_script_is_measured_without_greeting_and_farewell() -> None:
+    script = make_script()
     assert conversation.read_script(script, "one", "bees").turns == (Said("guest", ANSWER),)
-    talking = Chapter(title="Welcome", turns=chapters[0].turns + chapters[1].turns * 3)
-    led = msgspec.structs.replace(script, chapters=(talking, chapters[2]))
+    first, second, last = script.chapters
+    talking = Chapter(title="Welcome", turns=first.turns + second.turns * 3)
+    led = msgspec.structs.replace(script, chapters=(talking, last))
     assert len(conversation.read_script(led, "one", "bees").turns) == 4
 
 
@@ -204,23 +210,28 @@ class TestEmbedded:
         assert form[1, same] < 0.9
 
 
-@pytest.mark.engine
-def test_two_episodes_are_made_once_and_measured_twice(tmp_path: Path) -> None:
-    pytest.importorskip("faster_whisper")
-    command = [sys.executable, str(ROOT / "bench/dialogue.py"), "--home", str(tmp_path / "home")]
-    command += ["--first", "2", "--minutes", "1", "--details", str(tmp_path / "details.jsonl")]
-    command += ["--", "--until", "write"]
-    lines = []
-    for _ in range(2):
-        done = subprocess.run(command, capture_output=True, text=True)
-        if "is missing" in done.stderr:
-            pytest.skip(done.stderr.strip().splitlines()[-1])
-        lines.append(json.loads(done.stdout))
-    assert lines[0] == lines[1]  # what was made is not made again
-    assert lines[0]["failed"] == []
-    assert lines[0]["episodes"] == 2
-    assert lines[0]["words"] > 100
-    assert 0 < lines[0]["wording"]["new_words"] <= 1
-    assert "wer" not in lines[0]  # nothing was spoken
-    details = [json.loads(line) for line in (tmp_path / "details.jsonl").read_text().splitlines()]
-    assert [one["guest"] for one in details] == [job.guest for job in EPISODES[:2]]
+def test_what_was_made_is_measured_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, details = tmp_path / "home", tmp_path / "details.jsonl"
+    folder = home / "runs/bees/write"
+    folder.mkdir(parents=True)
+    (folder / "script.json").write_bytes(msgspec.json.encode(make_script()))
+    counts = {"found.loop": 2, "repaired.loop": 1, "inspected_words": 100}
+    (folder / "record.json").write_text(json.dumps({"counts": counts}))
+    result = {"folder": str(folder.parent), "stages": {"write": {"seconds": 1.0}}}
+    kept = {"wall_s": 2.0, "cpu_s": 1.5, "peak_mb": 80, "result": result}
+    (home / "03.json").write_text(json.dumps(kept))
+    monkeypatch.setattr(dialogue, "read_shows", list)
+    command = ["dialogue.py", "--kept", "--home", str(home), "--details", str(details)]
+    monkeypatch.setattr(sys, "argv", command)
+    dialogue.main()
+    line = json.loads(capsys.readouterr().out)
+    assert line["episodes"] == 1
+    assert line["failed"] == []
+    assert line["found_per_1000_words"] == 20
+    assert line["repaired_per_1000_words"] == pytest.approx(1000 / line["words"], abs=0.01)
+    assert line["wording"]["new_words"] == 1
+    assert "wer" not in line  # nothing was spoken
+    assert json.loads(details.read_text())["guest"] == EPISODES[2].guest
+    assert sorted(path.name for path in home.iterdir()) == ["03.json", "runs"]
