@@ -41,7 +41,7 @@ from podcaster.voicing import batch_size, speech_spec
 from podcaster.workers import open_workers
 
 # takes of a clip at most, by the quality that is asked for
-TAKES = {"sketch": 1, "draft": 2, "standard": 3, "studio": 5}
+TAKES = {"sketch": 2, "draft": 2, "standard": 3, "studio": 5}
 _CLIPS_A_PROCESS = 2  # an engine with a model takes about as long to open as these to speak
 # share of the clips that may be refused by their engine; beyond it, something else is wrong
 _MOST_LEFT_OUT = 0.1
