@@ -28,7 +28,12 @@ MARKS = ",;:-–—…!?\"'"
 def measure_telling(
     made: Sequence[Conversation], real: Sequence[Conversation], embedder: Embedder
 ) -> dict[str, float]:
-    """`auc` by everything, and `auc_form` without meaning, for topics differ among shows, too."""
+    """`auc` by everything, and `auc_form` without meaning, for topics differ among shows, too.
+
+    Nothing where there are fewer made conversations than FOLDS.
+    """
+    if min(len(made), len(real)) < FOLDS:
+        return {}
     talks = [*made, *real]
     labels = np.array([i < len(made) for i, talk in enumerate(talks) for _ in talk.turns])
     groups = np.array([i for i, talk in enumerate(talks) for _ in talk.turns])
