@@ -21,6 +21,7 @@ from podcaster.model import Voice
 from podcaster.speak.checks.gate import RULE_ENGINES, Gate, GateOptions, Verdict
 from podcaster.speak.checks.pace import Habits
 from podcaster.speak.checks.voice import LISTENING_RATE_HZ, Vectors, take_print
+from podcaster.speak.cloning import LIKENESSES
 from podcaster.speak.engine import BatchVoicer, Request, Speech
 from podcaster.speak.stage import ClipJob, Rendered, finish_clip, spoken_sentences
 from podcaster.speak.takes import choose_take
@@ -132,9 +133,11 @@ class Booth:
     def reference_print(self, voice: Voice) -> Vectors | None:
         """The voiceprint of a voice's recordings, found once; None without any, or without ears.
 
+        A likeness is not held to it: it is near to the recordings, and nobody's clone.
+
         Raises InputError where a recording cannot be read.
         """
-        if self.listener is None or not voice.references:
+        if self.listener is None or not voice.references or voice.engine in LIKENESSES:
             return None
         if voice.sha256 not in self._prints:
             samples = np.concatenate(list(_read_references(voice)))

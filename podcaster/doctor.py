@@ -322,7 +322,7 @@ def _check_clones(home: Path) -> list[Finding]:
     from podcaster.voicing import XTTS, choose_cloning_engine
 
     engine = choose_cloning_engine(load_configuration(home, {}).settings.speak)
-    detail = "XTTS" if engine == XTTS else "a likeness of parameters; XTTS is not here"
+    detail = "XTTS" if engine == XTTS else "a likeness; XTTS is not here"
     return [Finding(what="own voices", state="ok", detail=detail)]
 
 

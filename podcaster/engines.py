@@ -83,7 +83,15 @@ ENGINES: dict[str, dict[str, EngineEntry]] = {
     },
     "speak": {
         "espeak": EngineEntry("podcaster.speak.espeak:EspeakVoicer", None),
-        "likeness": EngineEntry("podcaster.speak.likeness.voicer:LikenessVoicer", None),
+        "likeness": EngineEntry(
+            "podcaster.speak.likeness.voicer:LikenessVoicer",
+            None,
+            memory_bytes=700_000_000,
+            distributions=("onnxruntime",),
+        ),
+        "likeness_sketch": EngineEntry(
+            "podcaster.speak.likeness.espeak:EspeakLikenessVoicer", None
+        ),
         "coqui": EngineEntry(
             "podcaster.speak.coqui.voicer:CoquiVoicer", "tts", batch=8, distributions=("coqui-tts",)
         ),

@@ -15,7 +15,8 @@ from podcaster.model import Voice
 from podcaster.progress import Progress
 from podcaster.setup.packaged import PACKAGED_MODELS, find_packaged
 from podcaster.setup.voices import VOICE_MODELS, find_voice_model
-from podcaster.speak.cloning import CLONE, LIKENESS
+from podcaster.speak.cloning import CLONE, LIKENESS, LIKENESS_SKETCH, LIKENESSES
+from podcaster.speak.kokoro.phonemes import LANGUAGES
 from podcaster.speak.kokoro.styles import parse_settings
 from podcaster.speak.options import SpeakOptions
 from podcaster.speak.sketching import sketch
@@ -35,7 +36,9 @@ def resolve_engine(voice: Voice, options: SpeakOptions, language: str) -> Voice:
         find_voice_model(KOKORO)
     if voice.engine == CLONE:
         voice = replace(voice, engine=choose_cloning_engine(options, language))
-    if voice.engine == LIKENESS:
+    if voice.engine == LIKENESS and not _kokoro_speaks(language):
+        voice = replace(voice, engine=LIKENESS_SKETCH)
+    if voice.engine in LIKENESSES:
         # its pace is imposed, so it decides the sound as the references do
         mixed = f"{voice.sha256} {voice.words_per_minute}"
         voice = replace(voice, sha256=sha256(mixed.encode()).hexdigest())
@@ -62,6 +65,16 @@ def choose_cloning_engine(options: SpeakOptions, language: str = "") -> str:
     return XTTS if not language or language.partition("-")[0].lower() in known else LIKENESS
 
 
+def _kokoro_speaks(language: str) -> bool:
+    """Whether Kokoro is here and speaks a language; none in particular counts as English."""
+    tongue = (language or "en").lower().partition("-")[0]
+    try:
+        _find_model(KOKORO)
+    except EngineMissing:
+        return False
+    return any(one.partition("-")[0] == tongue for one in LANGUAGES)
+
+
 def stand_in(voice: Voice) -> Voice:
     """The voice, or its sketch where the model that it needs is not here, or not what was meant."""
     return sketch(voice) if voice.sketch and why_missing(voice) else voice
@@ -79,10 +92,10 @@ def why_missing(voice: Voice) -> EngineMissing | None:
 
 def note_likeness(casting: Mapping[str, Voice], options: SpeakOptions, progress: Progress) -> None:
     """Say what the built-in clone is, where it speaks for want of something better."""
-    names = sorted({voice.name for voice in casting.values() if voice.engine == LIKENESS})
+    names = sorted({voice.name for voice in casting.values() if voice.engine in LIKENESSES})
     if names and options.clone == "auto":
         progress.note(
-            f"{', '.join(names)}: a likeness of parameters, not a clone. For clones: "
+            f"{', '.join(names)}: a likeness, not a clone. For clones: "
             f"`pip install 'podcaster[tts]'`, then `podcaster setup {_XTTS_MODEL}`."
         )
 
@@ -94,7 +107,8 @@ def speech_spec(engine: str, options: SpeakOptions) -> EngineSpec:
     Raises EngineMissing where its model is not on this machine, or is another than was meant.
     """
     settings: dict[str, Any] = {}
-    model = next((one for one in VOICE_MODELS if one.engine == engine), None)
+    speaks = KOKORO if engine == LIKENESS else engine
+    model = next((one for one in VOICE_MODELS if one.engine == speaks), None)
     if model is not None:
         settings = {**_find_model(model.name), "device": options.device}
     return EngineSpec("speak", engine, settings)

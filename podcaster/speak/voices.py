@@ -12,7 +12,7 @@ import msgspec
 from podcaster.errors import ConsentMissing, VoiceError
 from podcaster.model import Consent, Gender, Identifier, Language, Voice
 from podcaster.progress import Progress, Silence
-from podcaster.speak.cloning import CLONE, LIKENESS
+from podcaster.speak.cloning import CLONE, LIKENESSES
 from podcaster.speak.espeak_voice import languages, parse_settings
 from podcaster.speak.kokoro.styles import FASTEST, SLOWEST, embed_style
 from podcaster.speak.kokoro.styles import parse_settings as parse_kokoro_settings
@@ -149,13 +149,13 @@ def set_pace(voice: Voice, words_per_minute: float | None) -> Voice:
         speed = float(settings.get("speed", 1.0))
         faster = round(min(FASTEST, max(SLOWEST, speed * factor)), 3)
         factor, settings["speed"] = faster / speed, faster
-    elif voice.engine != LIKENESS:
+    elif voice.engine not in LIKENESSES:
         return voice
     if factor == 1.0:
         return voice
     references = tuple(Path(reference) for reference in voice.references)
     pace_wpm = round(voice.words_per_minute * factor, 1)
-    decides = {**settings, "words_per_minute": pace_wpm} if voice.engine == LIKENESS else settings
+    decides = {**settings, "words_per_minute": pace_wpm} if voice.engine in LIKENESSES else settings
     return msgspec.structs.replace(
         voice,
         words_per_minute=pace_wpm,

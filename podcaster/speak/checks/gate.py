@@ -54,7 +54,7 @@ FaultKind = Literal[
 
 # engines that follow rules or filter what such an engine said: they cannot babble, repeat or
 # forget, and speak so quickly that looking for it would take longer than speaking
-RULE_ENGINES = frozenset({"espeak", "likeness"})
+RULE_ENGINES = frozenset({"espeak", "likeness_sketch"})
 
 _LONGEST_PAUSE_S = 1.3  # inside of a sentence, at a comma or for effect
 _LONGEST_SENTENCE_PAUSE_S = 1.8

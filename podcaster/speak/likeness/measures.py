@@ -145,13 +145,19 @@ def measure(portrait: Portrait, yardstick: Yardstick) -> Measures:
 
 
 def find_gains(measures: Measures, yardstick: Yardstick) -> Array:
-    """What the standard speaker lacks at BANDS_HZ, in dB, once resonances are where they belong.
-
-    Beyond the edges of a recording, as of a telephone's, what holds at the edge goes on.
-    """
+    """What the standard speaker lacks at BANDS_HZ, in dB, once resonances are where they belong."""
     places = np.arange(len(_GRID_HZ)) - np.log(measures.formant_scale) / _STEP
     standard = _colour(np.interp(places, np.arange(len(_GRID_HZ)), yardstick.mean_db))
-    lacking = np.asarray(measures.colour_db) - standard
+    return _go_on(np.asarray(measures.colour_db) - standard)
+
+
+def find_difference(spoken: Measures, wanted: Measures) -> Array:
+    """What a speech lacks at BANDS_HZ, in dB, to be of the wanted colour."""
+    return _go_on(np.asarray(wanted.colour_db) - np.asarray(spoken.colour_db))
+
+
+def _go_on(lacking: Array) -> Array:
+    """Beyond the edges of a recording, as of a telephone's, what holds at the edge goes on."""
     inside = np.flatnonzero(_CORE)
     for band in (*range(inside[0] - 1, -1, -1), *range(inside[-1] + 1, _BANDS)):
         if lacking[band] < -_CUT_DB:
