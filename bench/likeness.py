@@ -1,12 +1,12 @@
-"""Whether the built-in clone's two voices are told apart, and how long it takes: one JSON line.
+"""Whether likenesses are told apart and understood, and how long they take: one JSON line.
 
-    python bench/likeness.py [AUDIO AUDIO]
+    python bench/likeness.py [AUDIO ...]
 
-Two references (left out: Katie's and Steve's, beside the repository) become two voices, and each
-says the same ten sentences. A rendering is right where it is nearer to its own reference than to
-the other's: by voiceprint (cosine), and by median pitch (octaves). `plain` is the nearest to the
-reference of the built-in eSpeak voices of the same register, chosen by pitch. The voiceprints need
-podcaster[asr]; all else is in the base install.
+Each reference (left out: Katie's and Steve's, beside the repository) becomes a voice, and says the
+same ten sentences: through Kokoro, and through eSpeak NG, which speaks the languages that Kokoro
+has not. `similarity` is the mean cosine of voiceprints to its own reference, `margin` that less the
+nearest other's, `nearer` how many of ten are nearest to their own; `word_error` is Whisper's
+(tiny.en). Needs podcaster[asr].
 """
 
 import json
@@ -15,21 +15,24 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soxr
 
 from podcaster import audio
+from podcaster.engines import open_engine
 from podcaster.model import Voice
+from podcaster.setup.packaged import find_packaged
+from podcaster.speak.checks.words import compare_words
 from podcaster.speak.engine import Samples, Voicer
-from podcaster.speak.espeak import EspeakVoicer
-from podcaster.speak.espeak_voice import parse_settings
 from podcaster.speak.likeness.pitch import track_pitch
-from podcaster.speak.likeness.voicer import LikenessVoicer
-from podcaster.speak.voices import builtin_folder, read_voices
+from podcaster.speak.options import SpeakOptions
 from podcaster.voiceprint import SAMPLE_RATE_HZ, Encoder
+from podcaster.voicing import speech_spec
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "audio"
+ENGINES = ("likeness", "likeness_sketch")
 SENTENCES = (
     "We drove along the coast until the road turned into sand.",
     "Could you tell me where the nearest library might be?",
@@ -47,7 +50,7 @@ SENTENCES = (
 def make_voice(name: str, reference: Path, folder: Path) -> Voice:
     """A voice of one reference, copied to where its measures may be kept."""
     place = folder / name / reference.name
-    place.parent.mkdir(parents=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(reference.read_bytes())
     return Voice(
         name=name,
@@ -61,71 +64,72 @@ def make_voice(name: str, reference: Path, folder: Path) -> Voice:
     )
 
 
-def render(engine: Voicer, voice: Voice) -> tuple[list[Samples], float]:
-    """The ten sentences at the encoder's rate, and the seconds that speaking took."""
-    start = time.monotonic()
-    spoken = [engine.say([text], voice, language="en", seed=7) for text in SENTENCES]
-    seconds = time.monotonic() - start
-    return [
-        soxr.resample(one.samples, one.sample_rate_hz, SAMPLE_RATE_HZ) for one in spoken
-    ], seconds
-
-
 def median_hz(samples: Samples) -> float:
     """The median pitch of one voice."""
     pitch_hz = track_pitch(samples, SAMPLE_RATE_HZ).pitch_hz
     return float(np.median(pitch_hz[pitch_hz > 0]))
 
 
-def compare(references: Sequence[Path], folder: Path) -> dict[str, object]:
-    """Make the voices, speak, and count."""
-    encoder, engine, espeak = Encoder(), LikenessVoicer(), EspeakVoicer()
-    heard = [np.concatenate(list(audio.decode(one, SAMPLE_RATE_HZ, 1))) for one in references]
-    prints = [encoder.embed(one) for one in heard]
-    pitches = [median_hz(one) for one in heard]
-    builtin, _ = read_voices([builtin_folder()])
-    results: dict[str, object] = {}
-    for own, path in enumerate(references):
-        other = 1 - own
-        voice = make_voice(path.stem, path, folder)
-        start = time.monotonic()
-        measures = engine.study(voice).measures
-        studied_s = time.monotonic() - start
-        spoken, seconds = render(engine, voice)
-        similar = [[float(encoder.embed(one) @ each) for each in prints] for one in spoken]
-        octaves = [[abs(np.log2(median_hz(one) / each)) for each in pitches] for one in spoken]
-        plain = min(
-            builtin.values(), key=lambda v: abs(np.log2(parse_settings(v).pitch_hz / pitches[own]))
-        )
-        unlike = [float(encoder.embed(one) @ prints[own]) for one in render(espeak, plain)[0]]
-        length_s = sum(len(one) for one in spoken) / SAMPLE_RATE_HZ
-        results[path.stem] = {
-            "nearer_by_voiceprint": sum(s[own] > s[other] for s in similar),
-            "nearer_by_pitch": sum(bool(o[own] < o[other]) for o in octaves),
-            "of": len(spoken),
-            "mean_similarity": round(float(np.mean([s[own] for s in similar])), 3),
-            "mean_margin": round(float(np.mean([s[own] - s[other] for s in similar])), 3),
-            "least_margin": round(min(s[own] - s[other] for s in similar), 3),
-            "plain": plain.name,
-            "plain_similarity": round(float(np.mean(unlike)), 3),
-            "rendered_hz": round(float(np.median([median_hz(one) for one in spoken])), 1),
-            "reference_hz": round(pitches[own], 1),
-            "formant_scale": measures.formant_scale,
-            "pitch_range_semitones": measures.pitch_range_semitones,
-            "tilt_db_per_octave": measures.tilt_db_per_octave,
-            "study_s": round(studied_s, 2),
-            "real_time_factor": round(seconds / length_s, 4),
-        }
-    return results
+def count_errors(whisper: Any, sounds: Sequence[Samples]) -> float:
+    """Word errors over the sentences, as a share of their words."""
+    errors, words = 0.0, 0
+    for sound, sentence in zip(sounds, SENTENCES, strict=True):
+        segments, _ = whisper.transcribe(np.pad(sound, 5000), language="en", beam_size=5)
+        found = compare_words(sentence, " ".join(one.text for one in segments), "en")
+        errors, words = errors + found.errors, words + found.words
+    return errors / words
+
+
+def measure(
+    engine: Voicer, voice: Voice, own: int, prints: Sequence[Samples], encoder: Encoder, ear: Any
+) -> dict[str, object]:
+    """What one engine makes of one voice."""
+    start = time.process_time()
+    engine.say(["Yes."], voice, language="en", seed=0)  # finds what it keeps
+    studied_s = time.process_time() - start
+    start = time.process_time()
+    spoken = [engine.say([text], voice, language="en", seed=7) for text in SENTENCES]
+    took_s = time.process_time() - start
+    sounds = [soxr.resample(one.samples, one.sample_rate_hz, SAMPLE_RATE_HZ) for one in spoken]
+    similar = np.array([[float(encoder.embed(one) @ each) for each in prints] for one in sounds])
+    others = np.delete(similar, own, axis=1).max(axis=1)
+    return {
+        "similarity": round(float(similar[:, own].mean()), 3),
+        "margin": round(float((similar[:, own] - others).mean()), 3),
+        "nearer": int((similar[:, own] > others).sum()),
+        "spoken_hz": round(float(np.median([median_hz(one) for one in sounds])), 1),
+        "word_error": round(count_errors(ear, sounds), 3),
+        "study_cpu_s": round(studied_s, 1),
+        "cpu_per_s": round(took_s * SAMPLE_RATE_HZ / sum(len(one) for one in sounds), 3),
+    }
 
 
 def main() -> None:
-    """Print the line."""
-    given = [Path(argument) for argument in sys.argv[1:3]]
+    """Measure, and print the line."""
+    from faster_whisper import WhisperModel
+
+    given = [Path(argument) for argument in sys.argv[1:]]
     references = given or [SHARED / "katie-reference.wav", SHARED / "steve-reference.wav"]
+    encoder = Encoder()
+    ear = WhisperModel(
+        str(find_packaged("whisper-tiny.en").folder), device="cpu", compute_type="int8"
+    )
+    heard = [np.concatenate(list(audio.decode(one, SAMPLE_RATE_HZ, 1))) for one in references]
+    prints = [encoder.embed(one) for one in heard]
+    rows: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        found = compare(references, Path(folder))
-    print(json.dumps({"bench": "likeness", **found}))
+        for name in ENGINES:
+            engine = open_engine("speak", name, **speech_spec(name, SpeakOptions()).settings)
+            for own, path in enumerate(references):
+                voice = make_voice(path.stem, path, Path(folder))
+                row = measure(engine, voice, own, prints, encoder, ear)
+                rows[f"{path.stem} {name}"] = {
+                    "reference_hz": round(median_hz(heard[own]), 1),
+                    **row,
+                }
+                print(path.stem, name, row, file=sys.stderr, flush=True)
+            engine.close()
+    print(json.dumps({"bench": "likeness", "sentences": len(SENTENCES), **rows}))
 
 
 if __name__ == "__main__":

@@ -140,14 +140,15 @@ def cast_run(context: EpisodeContext, speakers: Sequence[Speaker]) -> dict[str, 
     casting = cast_voices(
         kept, voices, settings.speak.voices, language=language, progress=context.progress
     )
-    imitate = sketch if settings.quality == "sketch" else stand_in
+    quickly = settings.quality == "sketch"
+    imitate = sketch if quickly else stand_in
     casting = {
         who: imitate(voice) if is_nobodys(voice) else voice for who, voice in casting.items()
     }
     paces = settings.speak.paces
     wanted = {who.id: paces.get(who.name, paces.get(who.role)) for who in speakers}
     return {
-        who: set_pace(resolve_engine(voice, settings.speak, language), wanted[who])
+        who: set_pace(resolve_engine(voice, settings.speak, language, quickly=quickly), wanted[who])
         for who, voice in casting.items()
     }
 

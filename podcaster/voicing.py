@@ -26,8 +26,12 @@ _XTTS_MODEL = "xtts-v2"
 _XTTS_PACKAGE = "TTS"
 
 
-def resolve_engine(voice: Voice, options: SpeakOptions, language: str) -> Voice:
+def resolve_engine(
+    voice: Voice, options: SpeakOptions, language: str, *, quickly: bool = False
+) -> Voice:
     """The voice with the name of the engine that will speak: somebody's own gets one that is here.
+
+    A likeness is sketched where that is to be had `quickly`, and where Kokoro cannot speak.
 
     Raises EngineMissing where `options` ask for an engine whose model or package is not here, or a
     voice for stock styles that are not.
@@ -36,7 +40,7 @@ def resolve_engine(voice: Voice, options: SpeakOptions, language: str) -> Voice:
         find_voice_model(KOKORO)
     if voice.engine == CLONE:
         voice = replace(voice, engine=choose_cloning_engine(options, language))
-    if voice.engine == LIKENESS and not _kokoro_speaks(language):
+    if voice.engine == LIKENESS and (quickly or not _kokoro_speaks(language)):
         voice = replace(voice, engine=LIKENESS_SKETCH)
     if voice.engine in LIKENESSES:
         # its pace is imposed, so it decides the sound as the references do

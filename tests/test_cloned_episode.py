@@ -120,5 +120,5 @@ def test_a_likeness_speaks_where_it_is_not(home: Path, model: Path) -> None:
     record = json.loads((run.path / "speak" / "record.json").read_bytes())
     assert "likeness" in record["engine"]
     assert record["counts"]["faulty"] == 0
-    assert any("a likeness of parameters, not a clone" in note for note in notes.notes)
+    assert any("a likeness, not a clone" in note for note in notes.notes)
     assert find_voices(home)["kim-example"].engine == "clone"

@@ -19,7 +19,7 @@ from podcaster.speak.likeness.measures import (
     measure,
 )
 from podcaster.speak.likeness.pitch import track_pitch
-from podcaster.speak.likeness.voicer import _standard
+from podcaster.speak.likeness.study import find_standard
 
 pytestmark = pytest.mark.engine
 
@@ -95,7 +95,7 @@ def speak(low_hz: int, high_hz: int, formants_percent: int) -> Samples:
 
 
 def take(samples: Samples) -> Measures:
-    return measure(listen([samples]), _standard())
+    return measure(listen([samples]), find_standard())
 
 
 def band(samples: Samples, low_hz: float, high_hz: float) -> Samples:
@@ -163,7 +163,7 @@ def test_a_duller_sound_has_a_steeper_tilt() -> None:
 def test_where_a_recording_ends_nothing_is_taken_from_the_voice() -> None:
     line = take(band(speak(82, 118, 100), 0, 3900))
     assert line.colour_db[-1] < -60
-    assert find_gains(line, _standard())[-1] > -20
+    assert find_gains(line, find_standard())[-1] > -20
 
 
 @pytest.mark.parametrize(
