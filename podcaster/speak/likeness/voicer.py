@@ -130,7 +130,8 @@ class LikenessVoicer:
     def _work_out(self, voice: Voice) -> Likeness:
         sounds, portrait = hear_references(voice)
         standard = find_standard()
-        spoken = [self._sound(one, _PROBE) for one in self._voices]
+        parts = [one for one in self._voices if _is_near(one, voice)]
+        spoken = [self._sound(one, _PROBE) for one in parts]
         prints = self._take_prints([*spoken, np.concatenate(sounds)])
         measures = [measure(listen([one]), standard) for one in spoken]
         wanted = measure(portrait, standard)
@@ -138,7 +139,7 @@ class LikenessVoicer:
             Heard(one, taken) for one, taken in zip([*measures, wanted], prints, strict=True)
         )
         shares = find_blend(heard, target)
-        used = [(one, share) for one, share in zip(self._voices, shares, strict=True) if share]
+        used = [(one, share) for one, share in zip(parts, shares, strict=True) if share]
         style = sum(
             share * decode_style(str(one.engine_settings["style"]), one.name) for one, share in used
         )
@@ -179,6 +180,12 @@ def _find_parts() -> tuple[Voice, ...]:
     if not found:
         raise EngineError(f"There are no built-in voices in {builtin_folder()} to blend.")
     return found
+
+
+def _is_near(part: Voice, voice: Voice) -> bool:
+    """Whether a built-in voice's own language is English, or the voice's own."""
+    own, wanted = (one.languages[0].lower().partition("-")[0] for one in (part, voice))
+    return own in ("en", wanted)
 
 
 def _find_accent(voice: Voice) -> str:
