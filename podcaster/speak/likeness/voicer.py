@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Annotated, Any
 
 import msgspec
 import numpy as np
 
-from podcaster.engines import describe_engine, open_engine
 from podcaster.errors import EngineError, EngineMissing, VoiceError
 from podcaster.model import Noun, Voice
 from podcaster.speak.engine import Samples, Speech
@@ -78,7 +78,7 @@ class LikenessVoicer:
         styles = hashlib.sha256("".join(one.sha256 for one in self._voices).encode())
         self._id = (
             f"likeness {FORMAT} ({self._kokoro.id}, pyworld {version('pyworld-prebuilt')}, "
-            f"voices {styles.hexdigest()[:8]}, {describe_engine('voiceprint', 'resemblyzer')})"
+            f"voices {styles.hexdigest()[:8]}, {_describe_encoder()})"
         )
         self._known: dict[tuple[str, ...], Likeness] = {}
 
@@ -165,11 +165,20 @@ class LikenessVoicer:
     def _take_prints(self, sounds: Sequence[Samples]) -> Sequence[Any]:
         """A voiceprint `(256,)` of each; None of all where the encoder is not installed."""
         try:
-            encoder = open_engine("voiceprint", "resemblyzer", device=self._device)
-        except EngineMissing:
+            # here, for it imports torch, which the base install has not
+            from podcaster.voiceprint import Encoder
+
+            encoder = Encoder(device=self._device)
+        except (ImportError, EngineMissing):
             return [None] * len(sounds)
         with closing(encoder):
             return [encoder.embed(one) for one in sounds]
+
+
+def _describe_encoder() -> str:
+    """The package of the speaker encoder, or that it is not here; nothing is imported."""
+    here = all(find_spec(name) for name in ("torch", "resemblyzer"))
+    return f"resemblyzer {version('resemblyzer')}" if here else "no encoder"
 
 
 @cache
