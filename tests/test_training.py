@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -159,11 +160,12 @@ def test_the_loss_falls_and_all_files_are_there(trained: tuple[Place, Trained, L
     assert record["options"]["rank"] == 4
     assert record["counts"] == {"steps": 6, "tokens": report.tokens}
     assert {p.name for p in place.folder.iterdir() if p.name.startswith(".")} <= {".result.json"}
-    (forecast,) = listener.notes
+    forecast, time = listener.notes
+    assert " tokens/s" in time
     assert "memory: about" in forecast
     assert "free on the processor" in forecast
     assert "at most 6 steps over" in forecast
-    assert [step for step, _ in listener.steps] == [0, 1, 2, 3, 4, 5, 6]
+    assert list(dict.fromkeys(step for step, _ in listener.steps)) == [0, 1, 2, 3, 4, 5, 6]
     assert "held out" in listener.units[-1]
     assert "tokens/s" in listener.units[-1]
 
@@ -278,7 +280,7 @@ def test_a_killed_training_goes_on_where_it_was(
     listener = Listener()
     # with less memory than before
     done = place.train(listener, row_tokens=600)
-    assert [step for step, _ in listener.steps] == [0, 5, 6]
+    assert list(dict.fromkeys(step for step, _ in listener.steps)) == [0, 4, 5, 6]
     whole = trained[1].report
     assert done.report.train_loss == pytest.approx(whole.train_loss, abs=1e-4)
     assert done.report.validation_loss == pytest.approx(whole.validation_loss, abs=1e-4)
@@ -331,16 +333,16 @@ def test_a_show_without_a_dataset_is_told_how_to_make_one(place: Place) -> None:
         place.train()
 
 
-def test_a_role_that_nobody_has_is_told(place: Place) -> None:
-    for split in ("train", "validation"):
-        edit_lines(
-            place.dataset / f"dialogue.{split}.jsonl",
-            lambda line: {**line, "messages": line["messages"][:2]},
-        )
+def test_a_role_that_nobody_has_is_told() -> None:
+    from podcaster.train.spelling import HOST, Example
+    from podcaster.train.stage import Examples, check_examples
+
+    alone = Example(np.arange(9, dtype=np.int32), np.full(9, HOST, np.int8))
+    found = Examples((alone,), 0, 0)
     for roles in ("both", "guest"):
-        with pytest.raises(InputError, match=r"Nobody in the dataset of .* speaks as guest"):
-            place.train(roles=roles)
-    assert place.train(roles="host", max_steps=1).report.validation_guest is None
+        with pytest.raises(InputError, match=r"Nobody in the dataset of tea speaks as guest"):
+            check_examples(found, found, "tea", roles, 512)
+    assert check_examples(found, found, "tea", "host", 512) == []
 
 
 def test_windows_longer_than_the_context_lose_their_end_and_it_is_told(place: Place) -> None:
@@ -383,7 +385,7 @@ def test_a_tokenizer_of_another_model_is_told(place: Place) -> None:
     with pytest.raises(InputError, match=r"makes the token \d+, and its model knows 100"):
         place.train()
     (place.bases / "chat" / "tokenizer.json").write_text('{"added_tokens": []')
-    with pytest.raises(InputError, match="not valid JSON"):
+    with pytest.raises(InputError, match="Reading the tokenizer of"):
         place.train()
 
 

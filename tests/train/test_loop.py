@@ -46,6 +46,7 @@ tiny_models = load_module("podcaster_tiny_language_models", "export", "tiny_mode
 shows = load_module("podcaster_tiny_shows", "train", "shows.py")
 
 CONTEXT = 512
+LONG_ROWS = {"row_tokens": 1600, "batch_tokens": 1600}  # of several examples
 
 
 class Killed(BaseException):
@@ -345,7 +346,7 @@ def test_no_checkpoint_is_found_where_there_is_no_folder(tmp_path: Path) -> None
 def test_a_row_that_memory_cannot_hold_is_computed_in_halves(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    plan = make_plan(place, dropout=0.0, max_steps=4)
+    plan = make_plan(place, dropout=0.0, max_steps=4, **LONG_ROWS)
     wanted = make_trainer(place, plan, tmp_path / "whole")
     curve = losses(wanted.run())
     failed: list[int] = []
@@ -417,7 +418,7 @@ def test_examples_in_which_the_chosen_role_is_silent_are_borne(
     place: Place, tmp_path: Path
 ) -> None:
     mute = [Example(e.ids, e.owners * (e.owners != HOST)) for e in place.train[:8]]
-    plan = make_plan(place, roles="host", train=[*mute, *place.train[8:]], max_steps=6)
+    plan = make_plan(place, roles="host", train=[*mute, *place.train[8:]], max_steps=6, **LONG_ROWS)
     assert all(math.isfinite(loss) for loss in losses(make_trainer(place, plan, tmp_path).run()))
 
 
