@@ -21,7 +21,7 @@ LONGEST_CHAT_TOKENS = 2048  # a small model is shown its last turns, twice over 
 SHORTEST_CONTEXT_TOKENS = 256
 MOST_PARALLEL = 64
 BATCH_TOKENS = 512
-SMALL_MODEL_PARAMETERS = 100_000_000
+SMALL_MODEL_PARAMETERS = 200_000_000
 # more threads wait for each other at every layer, and on a busy machine that waiting costs a
 # hundred times what they save
 SMALL_MODEL_THREADS = 1

@@ -28,7 +28,7 @@ from podcaster.write.verbatim import open_verbatim
 
 STAGE_VERSION = 3
 LONGEST_NAME = 120
-CHAT_CANDIDATES = 8
+CHAT_CANDIDATES = 6
 CHAT_REPEAT_PENALTY = 1.12  # a small model goes round in circles without
 SCRIPT_CANDIDATES = 2
 MOST_TITLE_TOPICS = 3
