@@ -12,9 +12,7 @@ from podcaster.write.engine import Foretold
 ALL = "all"
 
 
-def read_conversations(
-    model: NamedModel, conversations: Iterable[Opening]
-) -> dict[str, Foretold]:
+def read_conversations(model: NamedModel, conversations: Iterable[Opening]) -> dict[str, Foretold]:
     """Let a model read conversations: nats, tokens and characters by role, and of `all`.
 
     Raises what opening the model raises, and EngineError.
