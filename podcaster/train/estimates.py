@@ -18,7 +18,7 @@ from podcaster.units import format_bytes, format_duration
 LOSS_POSITIONS = 1024
 SPARE = 1.1  # for what allocators waste
 FIXED_BYTES = 600_000_000  # the libraries themselves, and a GPU's context
-SMALL_PARAMETERS = 50_000_000  # below, a processor is quicker in float32: bench/training.py
+SMALL_PARAMETERS = 50_000_000  # below, a processor computes in float32
 BYTES_4BIT = 0.55  # of a weight in NF4 with its scales
 
 
@@ -61,7 +61,7 @@ def estimate_memory(
 def choose_bf16(precision: str, parameters: int, *, gpu: bool, able: bool) -> bool:
     """Whether a model computes in bfloat16, on a device that is `able` to or not.
 
-    A tiny model on a processor loses in casting what it gains in multiplying.
+    A tiny model on a processor stays in float32: it takes minutes anyhow, and nothing is rounded.
     """
     if precision != "auto":
         return precision == "bf16"
