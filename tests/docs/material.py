@@ -22,24 +22,30 @@ from tests.docs.command_lines import ROOT
 RATE_HZ = 24_000
 TALKS = {
     "kettles": (
-        "Where does your water come from, and does it matter for the tea?",
+        "Welcome to Tea Talk. Our guest today keeps a tea house in the mountains, where winters "
+        "are long. Where does your water come from, and does it matter for the tea?",
         "It comes from the spring behind the house. Hard water makes the leaves taste of chalk, "
         "so we carry two buckets down the hill every morning, even in the snow.",
-        "And how hot should it be when you pour it?",
+        "Two buckets every morning sounds like a good deal of work for a pot of tea. And how hot "
+        "should the water be when you pour it over the leaves?",
         "Green leaves want it cooler than black ones. I wait until the kettle stops singing, "
         "count to twenty, and only then I pour. My grandmother counted to thirty.",
-        "What did she think of bags of tea?",
+        "Your grandmother seems to have been a patient woman. What did she think of bags of tea, "
+        "which came into the shops when she was young?",
         "She said that they were brooms in envelopes. I am not so strict, but a leaf needs room "
         "to open, and in a bag it has none.",
     ),
     "harbour": (
-        "How did your family begin to trade with tea at the harbour?",
+        "Good evening, and thank you for having us in your kitchen by the sea. How did your family "
+        "begin to trade with tea at the harbour, so long ago?",
         "My uncle repaired sails there, and a captain paid him with a chest of leaves because "
         "the silver had been lost at cards. Nobody in our street had ever seen so much of it.",
-        "Did he sell the whole chest in one summer?",
+        "A whole chest of tea for a few sails must have been the talk of the street. Did he sell "
+        "everything in one summer, or did he keep some of it?",
         "He sold half. The other half went to the neighbours, who came back the next year and "
         "asked for more, and that was how the shop began on the corner by the bridge.",
-        "What is left of that shop today?",
+        "I walked over that bridge this morning, and I did not see any sign of it. What is left of "
+        "that shop on the corner today?",
         "The counter is left, and the brass scales. My daughter weighs coffee with them now, "
         "and twice a year we polish them and tell the story again.",
     ),
