@@ -9,6 +9,7 @@ from podcaster.commission import assign, describe_task
 from podcaster.model import Speaker
 from podcaster.units import split_words
 from podcaster.write.checks import find_name_never_said
+from podcaster.write.closing import add_closing_sentences, first_name
 from podcaster.write.conversation import Conversation, Wanted
 from podcaster.write.disclosure import disclosure_sentence
 from podcaster.write.draft import Draft
@@ -19,7 +20,7 @@ from podcaster.write.instruct_outline import (
     PlannedChapter,
     propose_outline,
 )
-from podcaster.write.interview import Brief, add_closing_sentences, first_name
+from podcaster.write.interview import Brief
 from podcaster.write.length import TOLERANCE, shorten
 from podcaster.write.notes import Note
 from podcaster.write.outline import ChapterPlan, count_chapters, plan_chapters

@@ -8,10 +8,11 @@ from itertools import zip_longest
 from podcaster.builtin.keywords import keywords
 from podcaster.model import Speaker
 from podcaster.units import split_words
+from podcaster.write.closing import choose_closing, first_name
 from podcaster.write.conversation import Conversation, Wanted
 from podcaster.write.disclosure import disclosure_sentence
 from podcaster.write.exchange import content_words
-from podcaster.write.length import TOLERANCE, choose_parts, shorten
+from podcaster.write.length import TOLERANCE, shorten
 from podcaster.write.notes import Note
 from podcaster.write.outline import (
     CHAPTER_S,
@@ -377,33 +378,3 @@ class Interview:
         self._talk.say(host.id, " ".join([*said[host.id], thanks]))
         self._talk.say(guest.id, " ".join([reply, *said[guest.id]]))
         self._talk.say(host.id, goodbye)
-
-
-def choose_closing(
-    talk: Conversation, wished_s: float, kinds: dict[str, str], slots: dict[str, str]
-) -> dict[str, list[str]]:
-    """For each speaker the closing sentences (of the kind given) that together take `wished_s`."""
-    ours = [
-        (who, fill(text, **slots))
-        for who, kind in kinds.items()
-        for text in PHRASES[kind]
-        if slots or "{first}" not in text
-    ]
-    # a sentence more in a turn brings no silence of its own
-    lengths_s = [max(0.1, talk.clock.turn_s(who, text) - talk.clock.gap_s) for who, text in ours]
-    chosen = [ours[i] for i in choose_parts(lengths_s, wished_s)]
-    return {who: [text for speaker, text in chosen if speaker == who] for who in kinds}
-
-
-def add_closing_sentences(talk: Conversation, target_s: float, kinds: dict[str, str]) -> None:
-    """Let the last speaker of each kind say more, where the conversation is too short."""
-    said = choose_closing(talk, target_s - talk.clock.spoken_s, kinds, {})
-    for who, sentences in said.items():
-        if sentences:
-            talk.extend_last_turn(who, " ".join(sentences))
-
-
-def first_name(name: str) -> str:
-    """How one addresses somebody whom one knows: the first word of the name, titles aside."""
-    words = [word for word in name.split() if not word.endswith(".")]
-    return words[0] if words else name
