@@ -105,7 +105,7 @@ def test_a_likeness_has_the_pitch_and_is_kept_and_the_same_again(
     speech = engine.say(SENTENCES, kim, language="en", seed=4)
     again = engine.say(SENTENCES, kim, language="en", seed=4)
     assert np.array_equal(speech.samples, again.samples)
-    assert 0.02 < np.abs(speech.samples).max() <= 0.9
+    assert 0.02 < np.abs(speech.samples).max() < 0.901  # float32
     assert median_hz(speech) == pytest.approx(engine.study(kim).shape.wanted_hz, rel=0.06)
     end = round(speech.sentence_ends_s[0] * speech.sample_rate_hz)
     pause = speech.samples[end : end + round(0.1 * speech.sample_rate_hz)]
