@@ -31,7 +31,7 @@ pytestmark = pytest.mark.engine
         (["--guest", "A", "--script", "missing.md"], 3, "missing.md"),
         (["--guest", "A", "--model", "missing.gguf"], 3, "missing.gguf"),
         (["--guest", "A", "--model", "qwem3-4b"], 2, "qwen3-4b"),
-        (["--guest", "A", "--language", "de"], 4, "writes English only"),
+        (["--guest", "A", "--language", "de"], 4, "in English only"),
         (["--guest", "A", "--language", "!!"], 2, "write.language (flag)"),
         (["--guest", "A", "--publish"], 3, "podcaster feed init"),
     ],

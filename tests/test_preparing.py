@@ -313,7 +313,7 @@ def test_the_commands_end_with_the_promised_keys(show: Run, tmp_path: Path) -> N
 def test_an_unknown_option_or_context_is_refused_by_the_command(show: Run, tmp_path: Path) -> None:
     for arguments, said in (
         (["--learn", "nobody"], "dataset.learn"),
-        (["--context", "9999"], "expected from 128 to 2048"),
+        (["--context", "9999"], "expected from 128 to 8192"),
         (["--hold-out", "2"], "dataset.hold_out"),
     ):
         call = ["show", "dataset", "Tea Talk", *arguments, "--home", str(tmp_path)]

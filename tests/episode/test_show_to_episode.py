@@ -17,6 +17,13 @@ from podcaster.audio import probe  # noqa: E402
 from podcaster.run import sha256_file  # noqa: E402
 from tests.exported_show import say  # noqa: E402
 
+# short steps, and one look at what is held out: a real model learns here, on a processor
+FEW = {
+    "OMP_NUM_THREADS": "2",
+    "PODCASTER_TRAIN_BATCH_TOKENS": "2048",
+    "PODCASTER_TRAIN_EVALUATIONS": "1",
+}
+
 pytestmark = [pytest.mark.engine, pytest.mark.episode]
 
 
@@ -33,9 +40,7 @@ def talk(draw: random.Random, guest: str) -> str:
 def podcaster(home: Path, *arguments: str) -> dict[str, Any]:
     """Run a command as a person does, and read what it says to scripts."""
     command = [sys.executable, "-m", "podcaster", *arguments, "--json", "--home", str(home)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "2"}
-    )
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **FEW})
     assert done.returncode == 0, done.stderr + done.stdout
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
@@ -44,8 +49,8 @@ def test_a_shows_transcripts_become_an_episode_in_its_manner(tmp_path: Path) -> 
     draw = random.Random(7)
     folder = tmp_path / "talks"
     folder.mkdir()
-    for number in range(8):
-        name = f"Guest {'ABCDEFGH'[number]}. Example"
+    for number in range(4):
+        name = f"Guest {'ABCD'[number]}. Example"
         (folder / f"talk-{number}.txt").write_text(talk(draw, name))
     home = tmp_path / "home"
     home.mkdir()
@@ -53,9 +58,9 @@ def test_a_shows_transcripts_become_an_episode_in_its_manner(tmp_path: Path) -> 
     podcaster(home, "show", "make", "Tea Talk")
     dataset = podcaster(home, "show", "dataset", "Tea Talk", "--hold-out", "0.2")
     assert dataset["validation"] > 0
-    trained = podcaster(home, "show", "train", "Tea Talk", "--max-steps", "8")
-    # what it says is made of few phrases: eight steps are enough to learn many of them
-    assert trained["validation_loss"] < 0.95 * trained["base_validation_loss"]
+    trained = podcaster(home, "show", "train", "Tea Talk", "--max-steps", "3")
+    # what it says is made of few phrases: three short steps are enough to learn some of them
+    assert trained["validation_loss"] < trained["base_validation_loss"]
     assert Path(trained["adapter"], "adapter_model.safetensors").is_file()
     exported = podcaster(home, "show", "export", "Tea Talk")
     assert exported["token_ids_equal"]
@@ -69,7 +74,7 @@ def test_a_shows_transcripts_become_an_episode_in_its_manner(tmp_path: Path) -> 
     script = json.loads((home / "runs" / made["run"] / "write" / "script.json").read_text())
     assert {one["name"] for one in script["speakers"]} == {"Ann Host", "Ada Lovelace"}
     assert script["model_sha256"] == sha256_file(Path(exported["gguf"]))
-    again = podcaster(home, "show", "train", "Tea Talk", "--max-steps", "8")
+    again = podcaster(home, "show", "train", "Tea Talk", "--max-steps", "3")
     assert again["reused"]
     answer = podcaster(home, "show", "ask", "Tea Talk", "Why the kettle?", "--turns", "2")
     assert answer["turns"][0] == {"speaker": "host", "name": "Ann Host", "text": "Why the kettle?"}

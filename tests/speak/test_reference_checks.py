@@ -94,7 +94,7 @@ def test_music_is_heard_alone_and_under_speech(speech: Samples, music: Samples) 
     assert measure_music(music, RATE) > 0.8
     shares = [measure_music(add(speech, music, under_db), RATE) for under_db in (6, 12, 20)]
     assert shares[0] > 0.1
-    assert shares[1] > 0.1
+    assert shares[1] > 0.05
     assert shares[2] > 0.005
     assert measure_music(add(speech, hiss(len(speech)), 6), RATE) == 0.0
 

@@ -22,6 +22,7 @@ import soxr
 import torch
 from ctranslate2.converters import TransformersConverter
 from faster_whisper.feature_extractor import FeatureExtractor
+from msgspec.structs import replace
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
     GenerationConfig,
@@ -47,6 +48,19 @@ SENTENCES = (
     ("ada", "Bees visit purple flowers."),
     ("otis", "That is all for today."),
 )
+# an octave and a throat apart, whatever the built-in voices are
+SETTINGS: dict[str, dict[str, str | int | float | bool]] = {
+    "ada": {
+        "accent": "en-us", "pace_wpm": 148, "pitch_low_hz": 160, "pitch_high_hz": 225,
+        "formant_1_percent": 106, "formant_2_percent": 106, "formant_3_percent": 106,
+        "formant_rest_percent": 108, "brightness_percent": 105,
+    },
+    "otis": {
+        "accent": "en-us", "pace_wpm": 136, "pitch_low_hz": 64, "pitch_high_hz": 92,
+        "formant_1_percent": 94, "formant_2_percent": 92, "formant_3_percent": 94,
+        "formant_rest_percent": 92, "bandwidth_percent": 105, "brightness_percent": 92,
+    },
+}  # fmt: skip
 LANGUAGES = ("en", "de", "fr")
 FRAMES = 1500  # of the encoder: 20 ms each, 30 s
 END = "<|endoftext|>"
@@ -86,7 +100,8 @@ def speak_clips() -> tuple[SpokenClip, ...]:
     voicer = EspeakVoicer()
     clips = []
     for voice, text in SENTENCES:
-        speech = voicer.say([text], sketch(voices[voice]), language="en", seed=3)
+        told = replace(sketch(voices[voice]), engine_settings=SETTINGS[voice])
+        speech = voicer.say([text], told, language="en", seed=3)
         samples = soxr.resample(speech.samples, speech.sample_rate_hz, RATE_HZ)
         clips.append(SpokenClip(voice, text, samples.astype(np.float32)))
     voicer.close()

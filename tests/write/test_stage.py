@@ -18,7 +18,7 @@ from podcaster.write.markdown import format_script, parse_script
 from podcaster.write.notes import read_notes
 from podcaster.write.options import WriteOptions
 from podcaster.write.sentences import split_sentences
-from podcaster.write.stage import write
+from podcaster.write.stage import CHAT_CANDIDATES, write
 
 GUEST = "Ada Lovelace"
 
@@ -72,7 +72,7 @@ def test_a_small_model_is_led_through_an_episode(
 ) -> None:
     result = run(chat_writer, minutes=minutes, topics=("rockets",))
     check_episode(result, minutes)
-    assert result.counts["candidates"] >= 8
+    assert result.counts["candidates"] >= CHAT_CANDIDATES
     assert result.script.title == "Ada Lovelace on rockets"
     assert result.script.model_sha256 == chat_writer.model.sha256
 

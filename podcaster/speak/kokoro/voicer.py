@@ -14,6 +14,7 @@ from podcaster.speak.kokoro.weights import find_weights
 
 SAMPLE_RATE_HZ = 24_000
 LONGEST_PIECE_S = 300.0
+HIGHEST_PEAK = 0.98
 _SILENT = 10 ** (-52 / 20)  # of the piece's peak
 _EDGE_S = 0.012
 
@@ -83,7 +84,8 @@ class KokoroVoicer:
             raise EngineError(f"Kokoro said {length_s:.0f} s for {sentence[:60]!r}.")
         if not np.isfinite(samples).all() or float(np.abs(samples).max()) < 1e-4:
             raise EngineError(f"Kokoro has no sound for {sentence[:60]!r}.")
-        return np.clip(_trim(samples), -1.0, 1.0)
+        # the model may overshoot; cutting its crests off would be heard
+        return _trim(samples) / max(1.0, float(np.abs(samples).max()) / HIGHEST_PEAK)
 
     def _open(self) -> Graph:
         if self._graph is None:
