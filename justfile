@@ -42,9 +42,9 @@ test-unit *arguments:
 test-engines *arguments:
     {{ python }} -m pytest -m engine {{ arguments }}
 
-# type every command line of the README and of docs/ in an empty workspace: an hour
-test-documents *arguments:
-    PODCASTER_TYPE_DOCUMENTS=1 {{ python }} -m pytest tests/docs/test_commands.py {{ arguments }}
+# type every command line of the README and of docs/; a show from transcripts to episode: an hour
+test-long *arguments:
+    PODCASTER_LONG_TESTS=1 {{ python }} -m pytest tests/docs tests/episode/test_show_to_episode.py {{ arguments }}
 
 # everything but the tests
 check: lint types arch docs-check

@@ -30,7 +30,7 @@ from tests.signing_chain import make_chain
 
 NEEDED = ("torch", "peft", "faster_whisper", "ray", "c2pa")
 PORT = 8080  # the feed's
-ASKED = "PODCASTER_TYPE_DOCUMENTS"
+ASKED = "PODCASTER_LONG_TESTS"
 
 TYPED = [document for document in documents() if read_commands(document)]
 
@@ -131,7 +131,7 @@ needs_weights = [
     ),
     pytest.mark.skipif(
         not os.environ.get(ASKED),
-        reason=f"it takes an hour: `just test-documents`, which sets {ASKED}",
+        reason=f"it takes an hour: `just test-long`, which sets {ASKED}",
     ),
 ]
 

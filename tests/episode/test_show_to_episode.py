@@ -24,7 +24,14 @@ FEW = {
     "PODCASTER_TRAIN_EVALUATIONS": "1",
 }
 
-pytestmark = [pytest.mark.engine, pytest.mark.episode]
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.episode,
+    pytest.mark.skipif(
+        not os.environ.get("PODCASTER_LONG_TESTS"),
+        reason="it takes ten minutes: `just test-long`, which sets PODCASTER_LONG_TESTS",
+    ),
+]
 
 
 def talk(draw: random.Random, guest: str) -> str:
