@@ -65,9 +65,9 @@ def test_a_shows_transcripts_become_an_episode_in_its_manner(tmp_path: Path) -> 
     podcaster(home, "show", "make", "Tea Talk")
     dataset = podcaster(home, "show", "dataset", "Tea Talk", "--hold-out", "0.2")
     assert dataset["validation"] > 0
-    trained = podcaster(home, "show", "train", "Tea Talk", "--max-steps", "3")
-    # what it says is made of few phrases: three short steps are enough to learn some of them
-    assert trained["validation_loss"] < trained["base_validation_loss"]
+    trained = podcaster(home, "show", "train", "Tea Talk", "--max-steps", "8")
+    # what it says is made of few phrases: eight steps are enough to learn many of them
+    assert trained["validation_loss"] < 0.95 * trained["base_validation_loss"]
     assert Path(trained["adapter"], "adapter_model.safetensors").is_file()
     exported = podcaster(home, "show", "export", "Tea Talk")
     assert exported["token_ids_equal"]
@@ -81,7 +81,7 @@ def test_a_shows_transcripts_become_an_episode_in_its_manner(tmp_path: Path) -> 
     script = json.loads((home / "runs" / made["run"] / "write" / "script.json").read_text())
     assert {one["name"] for one in script["speakers"]} == {"Ann Host", "Ada Lovelace"}
     assert script["model_sha256"] == sha256_file(Path(exported["gguf"]))
-    again = podcaster(home, "show", "train", "Tea Talk", "--max-steps", "3")
+    again = podcaster(home, "show", "train", "Tea Talk", "--max-steps", "8")
     assert again["reused"]
     answer = podcaster(home, "show", "ask", "Tea Talk", "Why the kettle?", "--turns", "2")
     assert answer["turns"][0] == {"speaker": "host", "name": "Ann Host", "text": "Why the kettle?"}

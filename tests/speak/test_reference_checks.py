@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soxr
+from msgspec.structs import replace
 
 from podcaster.audio import Samples, write_wav
 from podcaster.mix.music import play_closing, play_opening
@@ -46,7 +47,11 @@ def say(voicer: EspeakVoicer, voice: Voice) -> Samples:
 
 @pytest.fixture(scope="module")
 def speech(voicer: EspeakVoicer, voices: dict[str, Voice]) -> Samples:
-    return say(voicer, voices["ada"])
+    # music is looked for in the pauses and between the partials: a voice of a known pitch and pace
+    settings = {"accent": "en-us", "pace_wpm": 148, "pitch_low_hz": 160, "pitch_high_hz": 225}
+    formants = {f"formant_{n}_percent": 106 for n in (1, 2, 3)} | {"formant_rest_percent": 108}
+    told = replace(voices["ada"], engine_settings={**settings, **formants})
+    return say(voicer, told)
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +99,7 @@ def test_music_is_heard_alone_and_under_speech(speech: Samples, music: Samples) 
     assert measure_music(music, RATE) > 0.8
     shares = [measure_music(add(speech, music, under_db), RATE) for under_db in (6, 12, 20)]
     assert shares[0] > 0.1
-    assert shares[1] > 0.05
+    assert shares[1] > 0.1
     assert shares[2] > 0.005
     assert measure_music(add(speech, hiss(len(speech)), 6), RATE) == 0.0
 
